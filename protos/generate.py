@@ -1,0 +1,49 @@
+"""Builds the stubs, their types and the descriptor set into gen/, as a build hook of the package and as a command."""
+
+import os
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from grpc_tools import protoc
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+HERE = Path(__file__).resolve().parent
+DESCRIPTORS = "tulou/descriptors.binpb"
+
+
+def generate(root: Path = HERE) -> None:
+    """Writes gen/tulou/** from tulou/**.proto under `root`. Raises SystemExit with protoc's message on a broken proto."""
+    out = root / "gen"
+    shutil.rmtree(out, ignore_errors=True)
+    (out / "tulou").mkdir(parents=True)
+    protos = sorted(str(path.relative_to(root)) for path in (root / "tulou").rglob("*.proto"))
+    # google/rpc/error_details.proto is in the set because the gateway renders errors with it.
+    extra = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
+    includes = [f"-I{root}", f"-I{files('google.api').joinpath('..', '..')}", f"-I{files('grpc_tools') / '_proto'}"]
+    # The mypy plugins stand beside the interpreter, which a build environment need not have on its PATH.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    _protoc([*includes, f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out={out}", f"--mypy_grpc_out={out}", *protos])
+    _protoc(
+        [*includes, f"--descriptor_set_out={out / DESCRIPTORS}", "--include_imports", "--include_source_info", *protos, *extra]
+    )
+    for package in [path.parent for path in (out / "tulou").rglob("*_pb2.py")]:
+        (package / "py.typed").touch()
+
+
+def _protoc(arguments: list[str]) -> None:
+    if protoc.main(["protoc", *arguments]) != 0:
+        raise SystemExit("protoc refused the protos; its message stands above")
+
+
+class Hook(BuildHookInterface):  # type: ignore[type-arg]
+    """What hatchling calls before it packs or links the package."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        generate(Path(self.root))
+
+
+if __name__ == "__main__":
+    generate()
