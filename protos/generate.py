@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from google.api import annotations_pb2
 from grpc_tools import protoc
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -22,7 +23,8 @@ def generate(root: Path = HERE) -> None:
     protos = sorted(str(path.relative_to(root)) for path in (root / "tulou").rglob("*.proto"))
     # google/rpc/error_details.proto is in the set because the gateway renders errors with it.
     extra = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
-    includes = [f"-I{root}", f"-I{files('google.api').joinpath('..', '..')}", f"-I{files('grpc_tools') / '_proto'}"]
+    googleapis = Path(annotations_pb2.__file__).parents[2]
+    includes = [f"-I{root}", f"-I{googleapis}", f"-I{files('grpc_tools') / '_proto'}"]
     # The mypy plugins stand beside the interpreter, which a build environment need not have on its PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     _protoc([*includes, f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out={out}", f"--mypy_grpc_out={out}", *protos])
