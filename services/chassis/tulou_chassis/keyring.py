@@ -1,0 +1,109 @@
+"""Keys: fields encrypted with AES-256-GCM, numbers found again by a keyed hash, histories chained by HMAC."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE_BYTES: Final = 12
+
+
+class KeyringError(Exception):
+    """The keyring file cannot be used, or a text was encrypted with a key it does not hold."""
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """All keys of one service. New texts are encrypted with the primary key, old ones stay readable."""
+
+    primary: str
+    ciphers: dict[str, AESGCM]
+    secrets: dict[str, bytes]
+    index_key: bytes
+
+    @classmethod
+    def load(cls, path: Path) -> "Keyring":
+        """Reads {"primary": id, "keys": {id: base64 of 32 bytes}, "index_key": base64}. Raises KeyringError."""
+        try:
+            content = json.loads(path.read_text())
+            secrets = {key_id: _key(text) for key_id, text in content["keys"].items()}
+            index_key = _key(content["index_key"])
+            primary = content["primary"]
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            # The message names the file and the kind of fault, never what the file holds.
+            raise KeyringError(f"{path}: no usable keyring ({type(error).__name__})") from None
+        if primary not in secrets or any("." in key_id for key_id in secrets):
+            raise KeyringError(f"{path}: the primary key must be among the keys, and no key id may hold a dot")
+        return cls(primary, {key_id: AESGCM(secret) for key_id, secret in secrets.items()}, secrets, index_key)
+
+    def encrypt(self, text: str, *, context: str) -> str:
+        """`text` as "<key id>.<base64>"; `context` (table, column and row) binds it to its place."""
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self.ciphers[self.primary].encrypt(nonce, text.encode(), context.encode())
+        return f"{self.primary}.{base64.b64encode(nonce + sealed).decode()}"
+
+    def decrypt(self, sealed: str, *, context: str) -> str:
+        """The text again. Raises KeyringError when the key is missing, or the text was changed or moved."""
+        key_id, _, body = sealed.partition(".")
+        cipher = self.ciphers.get(key_id)
+        if cipher is None:
+            raise KeyringError(f"no key {key_id!r} in the keyring")
+        raw = base64.b64decode(body)
+        try:
+            return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode()).decode()
+        except InvalidTag:
+            raise KeyringError(f"a text under {context} was changed or moved") from None
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether the text is encrypted with the primary key."""
+        return sealed.startswith(f"{self.primary}.")
+
+    def index(self, text: str) -> str:
+        """A keyed hash by which equal texts are found without being readable. 43 characters."""
+        digest = hmac.digest(self.index_key, text.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def seal(self, content: bytes, key_id: str) -> str:
+        """HMAC-SHA-256 of `content` under one of the keys, hexadecimal. Raises KeyringError when the key is missing."""
+        secret = self.secrets.get(key_id)
+        if secret is None:
+            raise KeyringError(f"no key {key_id!r} in the keyring")
+        return hmac.digest(secret, content, hashlib.sha256).hex()
+
+
+def create_keyring(path: Path) -> None:
+    """Writes a keyring with one fresh key, readable by its owner only. Raises FileExistsError rather than overwrite."""
+    content = {"primary": "k1", "keys": {"k1": _fresh()}, "index_key": _fresh()}
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+
+
+def add_key(path: Path) -> str:
+    """Adds a fresh key to the file, makes it primary and gives its id; texts are moved to it by `keys rotate`."""
+    content = json.loads(path.read_text())
+    key_id = f"k{len(content['keys']) + 1}"
+    content["keys"][key_id] = _fresh()
+    content["primary"] = key_id
+    draft = path.with_suffix(".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+    draft.replace(path)
+    return key_id
+
+
+def _fresh() -> str:
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+def _key(text: str) -> bytes:
+    key = base64.b64decode(text, validate=True)
+    if len(key) != 32:
+        raise ValueError("a key has 32 bytes")
+    return key
