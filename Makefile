@@ -1,0 +1,92 @@
+# Tulou: one city on one machine. `make` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install
+# In the order in which they build on each other.
+MEMBERS := protos services/civics services/chassis $(patsubst %/pyproject.toml,%,$(filter-out services/civics/% services/chassis/%,$(wildcard services/*/pyproject.toml))) gateway city
+PROTOS := $(shell find protos/tulou -name '*.proto') protos/generate.py
+# Differs when the interpreter or the folder is another one than the environment was made with: then it is made anew.
+ASKED = $$($(PYTHON) -c 'import sys; print(sys.version, sys.base_prefix)' 2>&1) in $(CURDIR)
+UV_LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+  --custom-compile-command "make lock" $(foreach name,protos civics chassis approval gateway city,--no-emit-package tulou-$(name))
+export PORT VAR DATABASE_URL AMQP_URI
+
+.DEFAULT_GOAL := help
+.PHONY: help up stop status token demo test e2e lint bench lock clean FORCE
+
+help: ## Show this list
+	@awk -F ' *## *' '/^[a-z0-9]+:.*## / {sub(/:.*/, "", $$1); printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@echo "Settings: PORT=8080 (first of its ports), VAR=var (its state), DATABASE_URL, AMQP_URI, PYTHON=python3"
+
+up: $(VENV)/run ## Start the city and show where everything is; DETACH=1 returns when all is healthy
+	@$(BIN)/python -m tulou_city up $(if $(DETACH),--detach)
+
+stop: ## End every process of the city; its state stays under var/
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tulou_city stop; else echo "Nothing was started from here: there is no $(VENV)."; fi
+
+status: $(VENV)/run ## Show the city's processes, their health and their memory
+	@$(BIN)/python -m tulou_city status
+
+token: $(VENV)/run ## Print a token: make token ROLE=clerk ORG=SCJG REGION=3506 SUB=clerk-1
+	@$(BIN)/python -m tulou_city token $(if $(ROLE),--role $(ROLE)) $(if $(ORG),--org $(ORG)) $(if $(REGION),--region $(REGION)) $(if $(SUB),--sub $(SUB))
+
+demo: $(VENV)/run ## Play one applicant's and one department's day against the running city
+	@$(BIN)/python -m tulou_city demo
+
+test: $(VENV)/dev ## Run every test; ARGS="-k clock" narrows them
+	@$(BIN)/python -m pytest $(ARGS)
+
+e2e: $(VENV)/dev ## Run the end-to-end tests only
+	@$(BIN)/python -m pytest e2e $(ARGS)
+
+lint: $(VENV)/dev ## Check style, types, imports between packages, and the protos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python protos/check.py
+
+bench: $(VENV)/dev ## Measure start, memory and throughput beside a hand-written floor
+	@$(BIN)/python -m bench
+
+lock: ## Make the lock files again (needs uv)
+	$(UV_LOCK) --group build pyproject.toml -o requirements.lock
+	$(UV_LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: stop ## Stop the city; remove its state under var/, the stubs and the environment
+	rm -rf $(VENV) var protos/gen .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/made-with: $(shell [ "$(ASKED)" = "$$(cat $(VENV)/made-with 2>/dev/null)" ] || echo FORCE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Tulou needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Name another: make up PYTHON=python3.12")'
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python cannot make a virtual environment. On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "$(ASKED)" > $@
+
+$(VENV)/packages: $(VENV)/made-with requirements.lock
+	@echo "Installing the packages of requirements.lock"
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/dev-packages: $(VENV)/packages requirements-dev.lock
+	@echo "Installing the packages of requirements-dev.lock"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/members: $(VENV)/packages $(MEMBERS:=/pyproject.toml)
+	@echo "Building the stubs and linking our own packages"
+	@$(INSTALL) -q --no-deps --no-build-isolation $(addprefix -e ./,$(MEMBERS))
+	@touch $@ $(VENV)/stubs
+
+$(VENV)/stubs: $(PROTOS) | $(VENV)/members
+	@echo "Building the stubs"
+	@$(BIN)/python protos/generate.py
+	@touch $@
+
+$(VENV)/run: $(VENV)/members $(VENV)/stubs
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run $(VENV)/dev-packages
+	@touch $@
