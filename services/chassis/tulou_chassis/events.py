@@ -1,6 +1,7 @@
-"""Events: recorded in the outbox beside the change, carried in the CloudEvents envelope `tulou.type.v1.Event`."""
+"""Events: noted by operations, written to the outbox beside the change, carried in the CloudEvents envelope `tulou.type.v1.Event`."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,33 +20,49 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 _OUTBOX = OutboxEvent.__table__  # type: ignore[attr-defined]
 
 
+_PENDING = "tulou_events"
+
+
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """An event as the domain records it: what happened, to which aggregate, where."""
+class Publication:
+    """An event as it is published: its payload, the aggregate it is about, and the region whose partners may see it."""
 
     subject: str
     region: str
     payload: Message
 
 
-def record(session: Session, change: Change, *, now: datetime) -> None:
-    """Writes the event in the caller's transaction. It carries the trace context of the running span."""
+Publisher = Callable[[object], Publication]
+
+
+def emit(session: Session, happened: object) -> None:
+    """Notes what happened; the edge that owns the transaction turns it into a publication before the commit."""
+    session.info.setdefault(_PENDING, []).append(happened)
+
+
+def write_outbox(session: Session, publisher: Publisher, *, now: datetime) -> None:
+    """Writes what was noted in the session to the outbox, with the trace context of the running span."""
+    happened = session.info.pop(_PENDING, None)
+    if not happened:
+        return
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
-    session.connection().execute(
-        insert(_OUTBOX),
-        {
-            "event_id": str(uuid.uuid4()),
-            "type": change.payload.DESCRIPTOR.name,
-            "subject": change.subject,
-            "region": change.region,
-            "time": now,
-            "traceparent": carrier.get("traceparent", ""),
-            "data": Any(
-                type_url=TYPE_URL + change.payload.DESCRIPTOR.full_name, value=change.payload.SerializeToString()
-            ).SerializeToString(),
-        },
-    )
+    rows = [_row(publisher(one), carrier.get("traceparent", ""), now) for one in happened]
+    session.connection().execute(insert(_OUTBOX), rows)
+
+
+def _row(publication: Publication, traceparent: str, now: datetime) -> dict[str, object]:
+    payload = publication.payload
+    packed = Any(type_url=TYPE_URL + payload.DESCRIPTOR.full_name, value=payload.SerializeToString())
+    return {
+        "event_id": str(uuid.uuid4()),
+        "type": payload.DESCRIPTOR.name,
+        "subject": publication.subject,
+        "region": publication.region,
+        "time": now,
+        "traceparent": traceparent,
+        "data": packed.SerializeToString(),
+    }
 
 
 def envelope(row: OutboxEvent, *, source: str) -> Event:

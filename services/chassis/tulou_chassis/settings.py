@@ -59,7 +59,10 @@ class Settings(BaseSettings):
 def read_settings(kind: type[S]) -> S:
     """The settings from the environment. Raises SystemExit naming every variable that is missing or wrong."""
     try:
-        return kind()
+        # mypy does not know that the fields come from the environment.
+        return kind()  # type: ignore[call-arg]
     except ValidationError as error:
-        lines = [f"  TULOU_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        lines = [
+            f"  TULOU_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+        ]
         raise SystemExit("The environment is not complete:\n" + "\n".join(lines)) from None

@@ -45,7 +45,11 @@ class OutboxEvent(SQLModel, table=True):
     position: int | None = Field(default=None, sa_type=BigInteger, unique=True)
     published_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
-    __table_args__ = (Index("ix_outbox_unpublished", "id", postgresql_where="published_at IS NULL", sqlite_where="published_at IS NULL"),)
+    __table_args__ = (
+        Index(
+            "ix_outbox_unpublished", "id", postgresql_where="published_at IS NULL", sqlite_where="published_at IS NULL"
+        ),
+    )
 
 
 class InboxEntry(SQLModel, table=True):

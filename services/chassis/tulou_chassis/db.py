@@ -1,0 +1,137 @@
+"""The database of a server process. Reads and writes are plain functions on a SQLModel Session, run beside the event loop."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import Message
+from sqlalchemy import event, insert, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlmodel import Session
+
+from tulou_chassis.calls import CURRENT, IdempotencyKey
+from tulou_chassis.errors import REQUEST_ID_REUSED, Refusal
+from tulou_chassis.events import Publisher, write_outbox
+from tulou_chassis.tables import IdempotencyRecord
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+SQLITE_READERS: Final = 4
+_IDEMPOTENCY = IdempotencyRecord.__table__  # type: ignore[attr-defined]
+
+
+class Database:
+    """`read` and `write`. PostgreSQL through asyncpg; SQLite through aiosqlite with one writer at a time."""
+
+    def __init__(self, url: str, *, pool: int, publisher: Publisher) -> None:
+        self._publisher = publisher
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            self.writer = _sqlite(parsed, size=1, begin="BEGIN IMMEDIATE")
+            self.reader = _sqlite(parsed, size=SQLITE_READERS, begin=None)
+        else:
+            self.writer = create_async_engine(
+                parsed.set(drivername="postgresql+asyncpg"),
+                pool_size=pool,
+                max_overflow=0,
+                pool_timeout=5,
+                connect_args={"timeout": 5, "command_timeout": 30},
+            )
+            # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
+            self.reader = self.writer.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def read(self, query: Callable[[Session], T]) -> T:
+        """Runs a query. Each statement sees its own snapshot."""
+        async with AsyncSession(self.reader, sync_session_class=Session, autoflush=False) as session:
+            return await session.run_sync(query)  # type: ignore[arg-type]
+
+    async def write(self, operation: Callable[[Session], M]) -> M:
+        """Runs an operation in one transaction and keeps its answer under the call's request_id, in that transaction.
+
+        The first answer is looked up only when the operation or the commit fails: a replay finds its own traces (a stale
+        etag, a taken key), so the ordinary write pays one insert and no query. Raises what the operation raises, or
+        Refusal with REQUEST_ID_REUSED.
+        """
+        call = CURRENT.get(None)
+        key = call.idempotency if call else None
+
+        def transaction(session: Session) -> M:
+            with session.begin():
+                answer = operation(session)
+                session.flush()
+                now = datetime.now(UTC)
+                write_outbox(session, self._publisher, now=now)
+                if key is not None:
+                    session.connection().execute(insert(_IDEMPOTENCY), _record(key, answer, now))
+            return answer
+
+        try:
+            async with AsyncSession(self.writer, sync_session_class=Session, expire_on_commit=False) as session:
+                return await session.run_sync(transaction)  # type: ignore[arg-type]
+        except Exception:
+            # Whatever failed, a first answer that stands is the answer; without one the failure goes on its way.
+            if key is not None and (first := await self.read(lambda session: _first_answer(session, key))) is not None:
+                if first[0] != key.payload_hash:
+                    raise Refusal(REQUEST_ID_REUSED) from None
+                return call.response_type.FromString(first[1])  # type: ignore[union-attr, return-value]
+            raise
+
+    async def ping(self) -> None:
+        """Raises when the database does not answer."""
+        async with self.reader.connect() as connection:
+            await connection.execute(select(1))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self.writer.dispose()
+        await self.reader.dispose()
+
+
+def _record(key: IdempotencyKey, answer: Message, now: datetime) -> dict[str, object]:
+    return {
+        "subject": key.subject,
+        "method": key.method,
+        "request_id": key.request_id,
+        "payload_hash": key.payload_hash,
+        "response": answer.SerializeToString(),
+        "time": now,
+    }
+
+
+def _first_answer(session: Session, key: IdempotencyKey) -> tuple[bytes, bytes] | None:
+    columns = _IDEMPOTENCY.c
+    row = session.execute(
+        select(columns.payload_hash, columns.response).where(
+            columns.subject == key.subject, columns.method == key.method, columns.request_id == key.request_id
+        )
+    ).first()
+    return (row[0], row[1]) if row else None
+
+
+def _sqlite(url: URL, *, size: int, begin: str | None) -> AsyncEngine:
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"), pool_size=size, max_overflow=0, pool_timeout=10
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        prepare_sqlite(connection)
+
+    if begin:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection: Any) -> None:
+            connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def prepare_sqlite(connection: sqlite3.Connection) -> None:
+    """Sets a fresh connection up: write-ahead log, ten seconds of patience, and no transactions of the driver's own."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,160 @@
+"""The one place where exceptions become gRPC statuses. What has no rule here becomes INTERNAL with fixed words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage
+from google.rpc.status_pb2 import Status
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+
+ZH: Final = "zh-CN"
+EN: Final = "en"
+COMMON_DOMAIN: Final = "tulou"
+Code = grpc.StatusCode
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One field that breaks a rule; `field` is its path, for example "case.applicant.phone"."""
+
+    field: str
+    rule: str
+    zh: str
+    en: str
+
+
+class InvalidFields(Exception):
+    """Fields of a request break their rules."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(", ".join(violation.field for violation in violations))
+        self.violations = tuple(violations)
+
+
+class StaleEtag(Exception):
+    """The row changed since the caller read it."""
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(etag)
+        self.etag = etag
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one class of exceptions is answered. The sentences may name the exception's attributes in braces."""
+
+    code: grpc.StatusCode
+    reason: str
+    zh: str
+    en: str
+    domain: str = COMMON_DOMAIN
+
+
+class Refusal(Exception):
+    """A refusal by the chassis itself, with its answer."""
+
+    def __init__(self, answer: Answer, **metadata: str) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer
+        self.metadata = metadata
+
+
+INVALID: Final = Answer(
+    Code.INVALID_ARGUMENT, "INVALID_FIELD", "请求有不符合要求的字段。", "The request has fields that break their rules."
+)
+TOKEN_MISSING: Final = Answer(Code.UNAUTHENTICATED, "TOKEN_MISSING", "此接口需要登录令牌。", "This call needs a token.")
+TOKEN_INVALID: Final = Answer(
+    Code.UNAUTHENTICATED, "TOKEN_INVALID", "登录令牌无效或已过期。", "The token is not valid or has expired."
+)
+ROLE_NOT_ALLOWED: Final = Answer(
+    Code.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", "您的角色不能调用此接口。", "Your role does not allow this call."
+)
+STALE: Final = Answer(
+    Code.ABORTED,
+    "ETAG_STALE",
+    "数据已被他人更新，请重新读取。",
+    "The resource has changed since you read it; read it again.",
+)
+REQUEST_ID_REUSED: Final = Answer(
+    Code.ALREADY_EXISTS,
+    "REQUEST_ID_REUSED",
+    "该 request_id 已用于内容不同的请求。",
+    "This request_id was used with another payload.",
+)
+PAGE_TOKEN_INVALID: Final = Answer(
+    Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID", "分页标记无效。", "The page token is not valid for this list."
+)
+UNAVAILABLE: Final = Answer(
+    Code.UNAVAILABLE, "UNAVAILABLE", "服务暂时不可用，请稍后重试。", "The service is not available; try again."
+)
+TOO_SLOW: Final = Answer(
+    Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "处理超时。", "The call took longer than its deadline."
+)
+INTERNAL: Final = Answer(Code.INTERNAL, "INTERNAL", "服务内部错误。", "The service failed.")
+
+# Most specific first.
+COMMON_ANSWERS: Final[Mapping[type[Exception], Answer]] = {
+    InvalidFields: INVALID,
+    StaleEtag: STALE,
+    StaleDataError: STALE,
+    TimeoutError: TOO_SLOW,
+    PoolTimeout: UNAVAILABLE,
+    OperationalError: UNAVAILABLE,
+    InterfaceError: UNAVAILABLE,
+    ConnectionError: UNAVAILABLE,
+}
+
+
+def answer_for(error: Exception, answers: Mapping[type[Exception], Answer]) -> Answer:
+    """The answer for an exception: the chassis' refusals, then the service's classes, then the common ones."""
+    if isinstance(error, Refusal):
+        return error.answer
+    # A connection that broke in the middle is the database's fault, whatever class the driver chose for it.
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return UNAVAILABLE
+    for table in (answers, COMMON_ANSWERS):
+        for kind, answer in table.items():
+            if isinstance(error, kind):
+                return answer
+    return INTERNAL
+
+
+def status_for(error: Exception, answer: Answer, *, locale: str, trace_id: str) -> Status:
+    """The rich status: ErrorInfo, LocalizedMessage and, for bad fields, BadRequest in the caller's language."""
+    if answer is INTERNAL:
+        facts = {"trace_id": trace_id}
+    else:
+        attributes = error.metadata if isinstance(error, Refusal) else vars(error)
+        facts = {
+            name: _text(value)
+            for name, value in attributes.items()
+            if not name.startswith("_") and name != "violations"
+        }
+    english = answer.en.format_map(facts)
+    localized = english if locale == EN else answer.zh.format_map(facts)
+    details = [
+        ErrorInfo(reason=answer.reason, domain=answer.domain, metadata=facts),
+        LocalizedMessage(locale=locale, message=localized),
+    ]
+    status = Status(code=answer.code.value[0], message=english)
+    violations: Sequence[Violation] = getattr(error, "violations", ())
+    bad = BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(field=v.field, reason=v.rule, description=v.en if locale == EN else v.zh)
+            for v in violations
+        ]
+    )
+    for detail in [*details, bad] if violations else details:
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple, set, frozenset)) else str(value)

@@ -1,0 +1,203 @@
+"""What every call passes through, in one visible order: the functions of `chain`."""
+
+import asyncio
+import logging as stdlib_logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+import grpc
+import structlog
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tulou_chassis.calls import Call, idempotency_key
+from tulou_chassis.errors import (
+    ROLE_NOT_ALLOWED,
+    TOKEN_INVALID,
+    TOKEN_MISSING,
+    Answer,
+    Refusal,
+    answer_for,
+    status_for,
+)
+from tulou_chassis.methods import Method
+from tulou_chassis.tokens import Verifier
+from tulou_chassis.validation import validate
+
+MAX_SECONDS: Final = 30.0
+log = structlog.get_logger()
+tracer = trace.get_tracer("tulou_chassis")
+
+Guard = Callable[[Call], AbstractAsyncContextManager[None]]
+
+
+def chain(
+    methods: Mapping[str, Method], answers: Mapping[type[Exception], Answer], verifier: Verifier
+) -> tuple[Guard, ...]:
+    """The guards, outermost first. A call enters them in this order and leaves in the reverse."""
+    return (
+        recovery(answers),
+        telemetry(),
+        # Outside of those that refuse, so that refused calls are in the log too.
+        logging(answers),
+        deadline(methods),
+        authentication(verifier),
+        access(methods),
+        validation(),
+        idempotency(),
+    )
+
+
+def recovery(answers: Mapping[type[Exception], Answer]) -> Guard:
+    """Turns exceptions into statuses. The words of an unexpected one go to the log, never to the caller."""
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        try:
+            yield
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            answer = answer_for(error, answers)
+            status = status_for(error, answer, locale=call.locale, trace_id=call.trace_id)
+            await call.context.abort(
+                answer.code, status.message, (("grpc-status-details-bin", status.SerializeToString()),)
+            )
+
+    return guard
+
+
+def telemetry() -> Guard:
+    """One server span and one duration a call. The span joins the caller's trace."""
+    durations = metrics.get_meter("tulou_chassis").create_histogram(
+        "rpc.server.duration", unit="ms", description="Time a call took"
+    )
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        begin = time.perf_counter()
+        service, _, name = call.method.lstrip("/").partition("/")
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
+        with tracer.start_as_current_span(
+            call.method.lstrip("/"),
+            context=propagate.extract(call.metadata),
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            call.trace_id = f"{span.get_span_context().trace_id:032x}"
+            try:
+                yield
+            finally:
+                span.set_attribute("rpc.grpc.status_code", call.code.value[0])
+                if call.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}:
+                    span.set_status(StatusCode.ERROR)
+                durations.record((time.perf_counter() - begin) * 1000, {"rpc.method": name, "code": call.code.name})
+
+    return guard
+
+
+def logging(answers: Mapping[type[Exception], Answer]) -> Guard:
+    """One line a call: method, code, time, who. Never a request's content. An unexpected failure comes with its traceback."""
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        begin = time.perf_counter()
+        failure: Exception | None = None
+        try:
+            yield
+        except asyncio.CancelledError:
+            call.code = grpc.StatusCode.CANCELLED
+            raise
+        except Exception as error:
+            call.code = answer_for(error, answers).code
+            if call.code is grpc.StatusCode.INTERNAL:
+                failure = error
+            raise
+        finally:
+            log.log(
+                stdlib_logging.ERROR if failure else stdlib_logging.INFO,
+                "call",
+                method=call.method,
+                code=call.code.name,
+                ms=round((time.perf_counter() - begin) * 1000, 2),
+                subject=call.principal.subject if call.principal else "",
+                **({"exc_info": failure} if failure else {}),
+            )
+
+    return guard
+
+
+def deadline(methods: Mapping[str, Method]) -> Guard:
+    """Bounds the time of a unary call: what the caller allows, at most half a minute. Streams end by their own rules."""
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        if methods[call.method].streams:
+            yield
+            return
+        remaining = call.context.time_remaining()
+        async with asyncio.timeout(MAX_SECONDS if remaining is None else min(remaining, MAX_SECONDS)):
+            yield
+
+    return guard
+
+
+def authentication(verifier: Verifier) -> Guard:
+    """Finds the caller. A token that is there must be good, also where none is needed."""
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        header = call.metadata.get("authorization", "")
+        if header:
+            scheme, _, token = header.partition(" ")
+            if scheme.lower() != "bearer":
+                raise Refusal(TOKEN_INVALID)
+            call.principal = await verifier.principal(token)
+        yield
+
+    return guard
+
+
+def access(methods: Mapping[str, Method]) -> Guard:
+    """The access rule of the RPC's proto. No rule means denied."""
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        rule = methods[call.method].access
+        if not rule.anonymous:
+            if call.principal is None:
+                raise Refusal(TOKEN_MISSING)
+            if call.principal.roles.isdisjoint(methods[call.method].roles):
+                raise Refusal(ROLE_NOT_ALLOWED, method=call.method)
+        yield
+
+    return guard
+
+
+def validation() -> Guard:
+    """The field rules of the request's proto. The messages of a client stream are the handler's to check."""
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        if call.request is not None:
+            validate(call.request)
+        yield
+
+    return guard
+
+
+def idempotency() -> Guard:
+    """Notes a write's request_id for the transaction that will keep its answer."""
+
+    @asynccontextmanager
+    async def guard(call: Call) -> AsyncIterator[None]:
+        if call.request is not None and (request_id := getattr(call.request, "request_id", "")):
+            payload = call.request.SerializeToString(deterministic=True)
+            call.idempotency = idempotency_key(call.principal, call.method, request_id, payload)
+        yield
+
+    return guard

@@ -1,0 +1,89 @@
+"""An append-only history for each aggregate. Entries are chained by HMAC, so `audit verify` finds any edit."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import insert
+from sqlmodel import Session, col, select
+
+from tulou_chassis.keyring import Keyring, KeyringError
+from tulou_chassis.tables import HistoryRecord
+
+GENESIS: Final = ""
+_HISTORY = HistoryRecord.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of an aggregate's chain, kept on the aggregate's own row: a cut-off tail shows."""
+
+    sequence: int = 0
+    hash: str = GENESIS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What happened. `details` holds no personal data: histories are read by many."""
+
+    action: str
+    time: datetime
+    actor: str
+    organisation: str
+    details: Mapping[str, Any]
+
+
+def append(session: Session, keyring: Keyring, aggregate: str, head: Head, entry: Entry) -> Head:
+    """Writes the entry behind `head` in the caller's transaction and gives the new head."""
+    details = json.dumps(entry.details, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    row: dict[str, Any] = {
+        "aggregate": aggregate,
+        "sequence": head.sequence + 1,
+        "time": entry.time,
+        "action": entry.action,
+        "actor": entry.actor,
+        "organisation": entry.organisation,
+        "details": details,
+        "key_id": keyring.primary,
+    }
+    row["hash"] = _seal(keyring, head.hash, row)
+    session.connection().execute(insert(_HISTORY), row)
+    return Head(row["sequence"], row["hash"])
+
+
+def verify(session: Session, keyring: Keyring, heads: Mapping[str, Head]) -> Iterator[str]:
+    """A sentence for each break in the chains of the aggregates given; nothing when all is as it was written."""
+    for aggregate, head in heads.items():
+        last = Head()
+        for record in session.exec(
+            select(HistoryRecord).where(HistoryRecord.aggregate == aggregate).order_by(col(HistoryRecord.sequence))
+        ):
+            if record.sequence != last.sequence + 1:
+                yield f"{aggregate}: entry {last.sequence + 1} is missing"
+            try:
+                sealed = _seal(keyring, last.hash, record.model_dump())
+            except KeyringError as error:
+                yield f"{aggregate}: entry {record.sequence} cannot be checked: {error}"
+            else:
+                if sealed != record.hash:
+                    yield f"{aggregate}: entry {record.sequence} was changed"
+            last = Head(record.sequence, record.hash)
+        if last != head:
+            yield f"{aggregate}: the history ends at {last.sequence}, not at {head.sequence} as its row says"
+
+
+def _seal(keyring: Keyring, before: str, row: Mapping[str, Any]) -> str:
+    time: datetime = row["time"]
+    parts = [
+        before,
+        row["aggregate"],
+        row["sequence"],
+        int(time.timestamp() * 1_000_000),
+        row["action"],
+        row["actor"],
+        row["organisation"],
+        row["details"],
+    ]
+    return keyring.seal(json.dumps(parts, ensure_ascii=False).encode(), row["key_id"])

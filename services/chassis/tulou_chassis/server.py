@@ -1,0 +1,195 @@
+"""The gRPC server process: one port with the service, health and reflection; metrics on a second; a graceful end."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+import structlog
+import uvloop
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from tulou_chassis.calls import CURRENT, Call
+from tulou_chassis.db import Database
+from tulou_chassis.errors import EN, ZH, Answer
+from tulou_chassis.events import Publisher
+from tulou_chassis.guards import Guard, chain
+from tulou_chassis.logs import configure_logs
+from tulou_chassis.methods import Method, methods_of
+from tulou_chassis.settings import Settings
+from tulou_chassis.telemetry import configure_telemetry, shut_telemetry_down, trace_statements
+from tulou_chassis.tokens import Verifier
+
+MAX_MESSAGE: Final = 4 * 1024 * 1024
+MAX_METADATA: Final = 16 * 1024
+CONCURRENT_CALLS: Final = 1_000
+HEALTH_EVERY_SECONDS: Final = 2.0
+# Open to everyone by nature: they tell nothing that the protos do not.
+OPEN: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What a service hands to the chassis to be served."""
+
+    name: str
+    descriptors: Sequence[ServiceDescriptor]
+    answers: Mapping[type[Exception], Answer]
+    # Turns what operations note as having happened into what is published.
+    publisher: Publisher
+    # Registers the servicers.
+    register: Callable[[grpc.aio.Server, Database], None]
+
+
+class Guarded(grpc.aio.ServerInterceptor):
+    """Runs every call through the guards. What has no method of ours (an unknown path) is refused by gRPC itself."""
+
+    def __init__(self, methods: Mapping[str, Method], guards: Sequence[Guard]) -> None:
+        self._methods = methods
+        self._guards = guards
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(
+        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
+        path = details.method
+        if path in self._wrapped:
+            return self._wrapped[path]
+        handler = await continuation(details)
+        if handler is None or path.startswith(OPEN):
+            return handler
+        wrapped = self._wrap(path, handler)
+        self._wrapped[path] = wrapped
+        return wrapped
+
+    def _wrap(self, path: str, handler: Any) -> Any:
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.request_streaming:
+
+            async def collect(requests: AsyncIterator[Message], context: Any) -> Message:
+                async with AsyncExitStack() as stack:
+                    await self._enter(stack, path, None, context)
+                    return await handler.stream_unary(requests, context)  # type: ignore[no-any-return]
+                raise AssertionError("unreachable")
+
+            return grpc.stream_unary_rpc_method_handler(collect, **codec)
+        if handler.response_streaming:
+
+            async def stream(request: Message, context: Any) -> AsyncIterator[Message]:
+                async with AsyncExitStack() as stack:
+                    await self._enter(stack, path, request, context)
+                    async for message in handler.unary_stream(request, context):
+                        yield message
+
+            return grpc.unary_stream_rpc_method_handler(stream, **codec)
+
+        async def answer(request: Message, context: Any) -> Message:
+            async with AsyncExitStack() as stack:
+                await self._enter(stack, path, request, context)
+                return await handler.unary_unary(request, context)  # type: ignore[no-any-return]
+            raise AssertionError("unreachable")
+
+        return grpc.unary_unary_rpc_method_handler(answer, **codec)
+
+    async def _enter(self, stack: AsyncExitStack, path: str, request: Message | None, context: Any) -> None:
+        metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+        call = Call(
+            method=path,
+            context=context,
+            request=request,
+            response_type=self._methods[path].response_type,
+            metadata=metadata,
+            locale=locale_of(metadata.get("accept-language", "")),
+        )
+        CURRENT.set(call)
+        for guard in self._guards:
+            await stack.enter_async_context(guard(call))
+
+
+def locale_of(accepted: str) -> str:
+    """English when the caller puts it before Chinese, else Chinese."""
+    for part in accepted.lower().split(","):
+        language = part.strip().partition(";")[0]
+        if language.startswith("en"):
+            return EN
+        if language.startswith("zh"):
+            return ZH
+    return ZH
+
+
+def serve(service: Service, settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; then finishes what runs, refuses what is new, at most `drain_seconds`."""
+    configure_logs(service.name, settings.log_level)
+    configure_telemetry(service.name, settings)
+    uvloop.run(_serve(service, settings))
+    shut_telemetry_down()
+
+
+async def _serve(service: Service, settings: Settings) -> None:
+    database = Database(settings.database_for(service.name), pool=settings.database_pool, publisher=service.publisher)
+    trace_statements(database.writer.sync_engine, database.reader.sync_engine)
+    methods = methods_of(service.descriptors)
+    verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks=settings.oidc_jwks)
+    server = grpc.aio.server(
+        interceptors=[Guarded(methods, chain(methods, service.answers, verifier))],
+        maximum_concurrent_rpcs=CONCURRENT_CALLS,
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_metadata_size", MAX_METADATA),
+            ("grpc.so_reuseport", 0),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ],
+    )
+    service.register(server, database)
+    healthy = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    names = [descriptor.full_name for descriptor in service.descriptors]
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    if server.add_insecure_port(settings.grpc_address) == 0:
+        raise SystemExit(f"{service.name}: cannot listen on {settings.grpc_address}")
+    host, _, port = settings.metrics_address.rpartition(":")
+    metrics_server, _ = start_http_server(int(port), addr=host)
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    watch = asyncio.create_task(_watch_health(database, healthy, names))
+    log.info("serving", address=settings.grpc_address)
+    await stop.wait()
+
+    log.info("draining", seconds=settings.drain_seconds)
+    watch.cancel()
+    await healthy.enter_graceful_shutdown()
+    await server.stop(settings.drain_seconds)
+    metrics_server.shutdown()
+    await database.close()
+    log.info("stopped")
+
+
+async def _watch_health(database: Database, healthy: health.aio.HealthServicer, names: Sequence[str]) -> None:
+    """Healthy is who reaches its database: what cannot, says so, and the gateway sends calls elsewhere."""
+    serving = health_pb2.HealthCheckResponse.SERVING
+    while True:
+        status = serving
+        try:
+            async with asyncio.timeout(HEALTH_EVERY_SECONDS):
+                await database.ping()
+        except Exception as error:
+            log.warning("database_unreachable", error=type(error).__name__)
+            status = health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *names):
+            await healthy.set(name, status)
+        await asyncio.sleep(HEALTH_EVERY_SECONDS)
