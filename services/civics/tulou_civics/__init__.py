@@ -1,0 +1,1 @@
+"""What every city service must agree on: working calendar, divisions, identifiers, durations, dated rule sets."""
