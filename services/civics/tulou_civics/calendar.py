@@ -164,7 +164,7 @@ class WorkCalendar:
 @cache
 def _package_years() -> Mapping[int, Mapping[dt.date, bool]]:
     # Imported here: a process that only needs divisions or identifiers should not pay for 20 years of holidays.
-    from chinese_calendar.constants import holidays, workdays  # type: ignore[import-untyped]  # no stubs exist
+    from chinese_calendar.constants import holidays, workdays
 
     years: dict[int, dict[dt.date, bool]] = {day.year: {} for day in holidays}
     for day in holidays:

@@ -4,11 +4,10 @@ import datetime as dt
 import json
 from pathlib import Path
 
-import chinese_calendar  # type: ignore[import-untyped]  # no stubs exist
+import chinese_calendar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tulou_civics.calendar import DueDate, WorkCalendar
 from tulou_civics.divisions import UnknownDivision
 

@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pytest
-
 from tulou_civics.divisions import (
     Level,
     UnknownDivision,

@@ -5,7 +5,6 @@ import datetime as dt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tulou_civics.calendar import DueDate, WorkCalendar
 from tulou_civics.durations import Duration, Unit
 
@@ -67,5 +66,5 @@ def test_amounts_out_of_bounds_are_refused(amount: int) -> None:
 
 @pytest.mark.parametrize("unit", Unit)
 def test_an_end_past_the_year_9999_is_refused(unit: Unit) -> None:
-    with pytest.raises(ValueError, match="out of range|ordinal must be"):
+    with pytest.raises(ValueError, match=r"out of range|ordinal must be"):
         Duration(5000, unit).end(dt.date(9999, 12, 1), CALENDAR)
