@@ -174,7 +174,7 @@ _DETAILS: Schema = {
         {
             "reason": {
                 **_TEXT,
-                "description": "One of `type.v1.CommonErrorReason` where the domain is `tulou`, else one of the service "
+                "description": "Of `type.v1.CommonErrorReason` where the domain is `tulou`, else of the service "
                 "that the domain names, for example of `approval.v1.ErrorReason` for `approval.tulou`.",
             },
             "domain": {**_TEXT, "description": "`tulou` or `<service>.tulou`."},
