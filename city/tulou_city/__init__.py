@@ -1,0 +1,1 @@
+"""One city on one machine: gateway, servers and worker under one supervisor."""
