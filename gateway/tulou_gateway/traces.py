@@ -1,0 +1,176 @@
+"""The small store of spans of one machine, and how a trace is laid out as a waterfall."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tulou_gateway.otlp import Span
+
+MAX_SPANS = 50_000
+MAX_AGE_SECONDS = 3 * 24 * 3600
+MAX_SHOWN = 2000  # spans of one trace
+MAX_LISTED = 200  # traces of one list
+SECOND = 1_000_000_000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spans (
+  number INTEGER PRIMARY KEY,
+  trace_id TEXT NOT NULL, span_id TEXT NOT NULL, parent_id TEXT NOT NULL,
+  service TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
+  start INTEGER NOT NULL, duration INTEGER NOT NULL, error INTEGER NOT NULL,
+  message TEXT NOT NULL, attributes TEXT NOT NULL, events TEXT NOT NULL, links TEXT NOT NULL,
+  UNIQUE (trace_id, span_id)
+);
+CREATE INDEX IF NOT EXISTS spans_start ON spans (start);
+"""
+_NAMES = [field.name for field in fields(Span)]
+_COLUMNS = ", ".join(_NAMES)
+_AS_JSON = ("attributes", "events", "links")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One trace in the list. `services` stand in the order in which the trace reached them; `duration` is that of its
+    longest span: what the caller waited, however late a worker took up the rest. Nanoseconds."""
+
+    trace_id: str
+    start: int
+    duration: int
+    service: str
+    name: str
+    services: tuple[str, ...]
+    spans: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One span in the waterfall. `left` and `width` are shares of the trace's time, 0 to 1."""
+
+    span: Span
+    depth: int
+    left: float
+    width: float
+
+
+class TraceStore:
+    """Spans in one SQLite file, the newest MAX_SPANS of the last MAX_AGE_SECONDS. May be called from any thread."""
+
+    def __init__(self, path: Path | str, *, max_spans: int = MAX_SPANS) -> None:
+        self._max_spans = max_spans
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, check_same_thread=False)
+        # What a power failure may take is not worth a sync of the disk.
+        self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + _SCHEMA)
+
+    def add(self, spans: Sequence[Span], *, now: int) -> None:
+        """Keeps the spans, each once though exporters repeat them, and drops what is too old at `now` (nanoseconds) or
+        too much."""
+        rows = [
+            (
+                *(
+                    s.trace_id,
+                    s.span_id,
+                    s.parent_id,
+                    s.service,
+                    s.name,
+                    s.kind,
+                    s.start,
+                    s.duration,
+                    s.error,
+                    s.message,
+                ),
+                *(json.dumps(part, ensure_ascii=False) for part in (s.attributes, s.events, s.links)),
+            )
+            for s in spans
+        ]
+        marks = ", ".join("?" * 13)
+        with self._lock, self._connection as connection:
+            connection.executemany(f"INSERT OR IGNORE INTO spans ({_COLUMNS}) VALUES ({marks})", rows)
+            connection.execute(
+                "DELETE FROM spans WHERE number <= (SELECT max(number) FROM spans) - ?", (self._max_spans,)
+            )
+            connection.execute("DELETE FROM spans WHERE start < ?", (now - MAX_AGE_SECONDS * SECOND,))
+
+    def recent(
+        self, *, service: str = "", min_duration: int = 0, errors_only: bool = False, limit: int = 50
+    ) -> list[Summary]:
+        """The newest traces that touch `service` ("" means any) and take at least `min_duration` nanoseconds; at most
+        `limit`, which is at most MAX_LISTED."""
+        query = """SELECT trace_id, max(duration), count(*), sum(error) FROM spans GROUP BY trace_id
+                   HAVING max(duration) >= :least AND sum(error) >= :errors
+                     AND (:service = '' OR sum(service = :service))
+                   ORDER BY min(start) DESC LIMIT :limit"""
+        values = {
+            "least": min_duration,
+            "errors": int(errors_only),
+            "service": service,
+            "limit": max(1, min(limit, MAX_LISTED)),
+        }
+        with self._lock:
+            return [self._summary(*row) for row in self._connection.execute(query, values).fetchall()]
+
+    def trace(self, trace_id: str) -> list[Span]:
+        """The spans of one trace by start, at most MAX_SHOWN; none when it is not known."""
+        query = f"SELECT {_COLUMNS} FROM spans WHERE trace_id = ? ORDER BY start, number LIMIT ?"
+        with self._lock:
+            rows = self._connection.execute(query, (trace_id, MAX_SHOWN)).fetchall()
+        return [_span(row) for row in rows]
+
+    def services(self) -> list[str]:
+        """The services that have sent spans, by name."""
+        with self._lock:
+            rows = self._connection.execute("SELECT DISTINCT service FROM spans ORDER BY service").fetchall()
+        return [name for (name,) in rows]
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _summary(self, trace_id: str, duration: int, spans: int, errors: int) -> Summary:
+        # The root is the first span whose parent is not here: a caller may have sent a trace context of its own.
+        query = """SELECT service, name, start FROM spans a WHERE trace_id = ? ORDER BY EXISTS
+                   (SELECT 1 FROM spans b WHERE b.trace_id = a.trace_id AND b.span_id = a.parent_id), start"""
+        rows = self._connection.execute(query, (trace_id,)).fetchall()
+        service, name, start = rows[0]
+        services = dict.fromkeys(row[0] for row in [rows[0], *sorted(rows, key=lambda row: row[2])])
+        return Summary(trace_id, start, duration, service, name, tuple(services), spans, errors)
+
+
+def _row(span: Span) -> list[Any]:
+    values = ((name, getattr(span, name)) for name in _NAMES)
+    return [json.dumps(value, ensure_ascii=False) if name in _AS_JSON else value for name, value in values]
+
+
+def _span(row: Sequence[Any]) -> Span:
+    values = dict(zip(_NAMES, row, strict=True))
+    values |= {name: json.loads(values[name]) for name in _AS_JSON}
+    return Span(**{**values, "error": bool(values["error"])})
+
+
+def waterfall(spans: Iterable[Span]) -> list[Row]:
+    """The spans of one trace as a tree, each parent before its children and siblings by start. A span whose parent is
+    not there stands at the top; so does the first of a circle."""
+    by_start = sorted(spans, key=lambda span: (span.start, -span.duration))
+    if not by_start:
+        return []
+    ids = {span.span_id for span in by_start}
+    children: dict[str, list[Span]] = {}
+    for span in by_start:
+        children.setdefault(span.parent_id if span.parent_id in ids else "", []).append(span)
+    begin = by_start[0].start
+    whole = max(max(span.start + span.duration for span in by_start) - begin, 1)
+    rows: dict[str, Row] = {}
+    for root in [*children.get("", []), *by_start]:
+        waiting = [(root, 0)]
+        while waiting:
+            span, depth = waiting.pop()
+            if span.span_id not in rows:
+                rows[span.span_id] = Row(span, depth, (span.start - begin) / whole, span.duration / whole)
+                waiting.extend((child, depth + 1) for child in reversed(children.get(span.span_id, [])))
+    return list(rows.values())
