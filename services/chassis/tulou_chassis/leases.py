@@ -1,0 +1,41 @@
+"""Leases: rows that say which process does a job that one at a time may do, and until when."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, update
+from sqlmodel import Session, select
+
+from tulou_chassis.tables import Lease
+from tulou_chassis.upserts import insert_into
+
+_LEASE = Lease.__table__  # type: ignore[attr-defined]
+
+
+def acquire(session: Session, name: str, holder: str, now: datetime, seconds: float) -> bool:
+    """Takes or renews the lease for `seconds`; false while another holder's has not run out."""
+    values = {"holder": holder, "expires_at": now + timedelta(seconds=seconds)}
+    statement = insert_into(session, _LEASE).values(name=name, **values)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"], set_=values, where=or_(_LEASE.c.holder == holder, _LEASE.c.expires_at <= now)
+    )
+    return session.connection().execute(statement).rowcount == 1
+
+
+def hold_until(session: Session, name: str, holder: str, end: datetime) -> None:
+    """Lets the holder's lease run out at `end`. Nothing happens when another holds it."""
+    session.connection().execute(
+        update(_LEASE).where(_LEASE.c.name == name, _LEASE.c.holder == holder).values(expires_at=end)
+    )
+
+
+def release(session: Session, name: str, holder: str) -> None:
+    """Gives the lease up. Nothing happens when another holds it."""
+    session.connection().execute(delete(_LEASE).where(_LEASE.c.name == name, _LEASE.c.holder == holder))
+
+
+def expiry(session: Session, name: str) -> datetime | None:
+    """When the lease runs out; none when nobody holds it."""
+    end: datetime | None = (
+        session.connection().execute(select(_LEASE.c.expires_at).where(_LEASE.c.name == name)).scalar()
+    )
+    return end

@@ -1,0 +1,85 @@
+"""The database of a process without an event loop: worker, commands, tests. Same functions on a sync Session."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import create_engine, event, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from tulou_chassis.events import Publication, Publisher, write_outbox
+
+T = TypeVar("T")
+SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+
+
+def no_publisher(happened: object) -> Publication:
+    """The publisher of a database through which nothing is published."""
+    raise LookupError(f"{type(happened).__name__} happened, but this database was given no publisher")
+
+
+class SyncDatabase:
+    """`read` and `write`, through psycopg or sqlite3. It connects when it is first used."""
+
+    def __init__(self, url: str, *, publisher: Publisher = no_publisher, pool: int = 10) -> None:
+        self._publisher = publisher
+        self._gate: AbstractContextManager[object] = nullcontext()
+        parsed = make_url(url)
+        parsed = parsed.set(drivername=SYNC_DRIVERS[parsed.get_backend_name()])
+        if parsed.get_backend_name() == "sqlite":
+            # SQLite has one writer at a time. Who waits for it in this process waits here: a greenlet that waited
+            # inside SQLite would keep the one it waits for from going on.
+            self._gate = threading.Lock()
+            self.engine = create_engine(parsed, pool_size=pool, max_overflow=0)
+            event.listen(self.engine, "connect", lambda connection, _record: prepare_sqlite(connection))
+            event.listen(self.engine, "begin", _begin_sqlite)
+            self._reader = self.engine
+        else:
+            self.engine = create_engine(parsed, pool_size=pool, max_overflow=0, connect_args={"connect_timeout": 5})
+            # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
+            self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+
+    def read(self, query: Callable[[Session], T]) -> T:
+        """Runs a query. Each statement sees its own snapshot."""
+        with Session(self._reader, autoflush=False) as session:
+            return query(session)
+
+    def write(self, operation: Callable[[Session], T]) -> T:
+        """Runs an operation in one transaction, with the outbox rows of what it emitted. Not to be nested."""
+        with self._gate, Session(self._writer, expire_on_commit=False) as session, session.begin():
+            answer = operation(session)
+            session.flush()
+            write_outbox(session, self._publisher, now=datetime.now(UTC))
+        return answer
+
+    def writable(self) -> bool:
+        """Whether a transaction can be begun now."""
+        try:
+            self.write(lambda session: session.execute(select(1)))
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.engine.dispose()
+
+
+def prepare_sqlite(connection: sqlite3.Connection) -> None:
+    """Sets a fresh connection up: write-ahead log, ten seconds of patience, and no transactions of the driver's own."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    if begin := connection.get_execution_options().get("begin"):
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,82 @@
+"""Events from RabbitMQ: one durable queue for each subscribing service and source, read in order by one consumer."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+from eventlet.queue import LightQueue
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.message import Message
+from kombu.mixins import ConsumerMixin
+
+from tulou_chassis.worker.bus import BROKER_ERRORS, CONNECT_SECONDS, EXCHANGE
+
+PREFETCH: Final = 20
+HEARTBEAT_SECONDS: Final = 30
+RECONNECT_SECONDS: Final = 5
+log = structlog.get_logger()
+
+
+class Stream:
+    """What one service has subscribed to of one source. `inbound` holds the messages that came and wait."""
+
+    def __init__(self, service: str, source: str, types: Iterable[str]) -> None:
+        self.source = source
+        self.inbound: LightQueue = LightQueue()
+        # Of several workers the broker feeds one: the order of the queue is the order of the work.
+        self.queue = Queue(  # type: ignore[no-untyped-call]
+            f"tulou.{service}.{source}",
+            bindings=[
+                EXCHANGE.binding(routing_key=f"{source}.{type_}")  # type: ignore[no-untyped-call]
+                for type_ in sorted(types)
+            ],
+            durable=True,
+            queue_arguments={"x-single-active-consumer": True},
+        )
+
+    def restart(self) -> None:
+        """Forgets what came over a connection that is gone: the broker sends it again."""
+        while not self.inbound.empty():
+            self.inbound.get_nowait()
+
+
+class StreamReader(ConsumerMixin):
+    """Fills the streams over one connection, and makes it anew for as long as it takes."""
+
+    def __init__(self, uri: str, streams: Sequence[Stream]) -> None:
+        self.connection = Connection(  # type: ignore[no-untyped-call]
+            uri, heartbeat=HEARTBEAT_SECONDS, connect_timeout=CONNECT_SECONDS
+        )
+        self._streams = streams
+
+    def get_consumers(self, consumer: Any, channel: object) -> list[Any]:
+        """The consumers of a new connection."""
+        for stream in self._streams:
+            stream.restart()
+        return [
+            consumer(queues=[stream.queue], on_message=stream.inbound.put, prefetch_count=PREFETCH)
+            for stream in self._streams
+        ]
+
+    @contextmanager
+    def establish_connection(self) -> Iterator[Connection]:
+        """A connection, however often it has to be tried. kombu's own waits up to 30 seconds between tries."""
+        with self.create_connection() as connection:  # type: ignore[no-untyped-call]
+            connection.ensure_connection(
+                self.on_connection_error, interval_start=1, interval_step=1, interval_max=RECONNECT_SECONDS
+            )
+            yield connection
+
+    def on_connection_error(self, error: Exception, interval: float) -> None:
+        """Says that the broker cannot be reached."""
+        log.warning("broker_unreachable", error=str(error), retry_in=interval)
+
+
+def acknowledge(message: Message) -> None:
+    """Takes the message off its queue. Where its connection is gone it comes again, and the inbox knows it."""
+    try:
+        message.ack()  # type: ignore[no-untyped-call]
+    except BROKER_ERRORS as error:
+        log.info("not_acknowledged", error=str(error))
