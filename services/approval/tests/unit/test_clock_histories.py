@@ -118,6 +118,7 @@ def check_intervals(explanation: Explanation, today: date) -> None:
         days = [interval.start + timedelta(days=n) for n in range(1, (end - interval.start).days + 1)]
         assert interval.days == (sum(map(CALENDAR.is_workday, days)) if interval.counted else 0)
         assert interval.counted == (interval.reason is None)
+        assert interval.end is None or interval.end > interval.start
     assert all(before.end == after.start for before, after in pairwise(explanation.intervals))
     if explanation.intervals:
         assert explanation.intervals[0].start == explanation.start_date

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from tulou_approval.domain.rules import LICENCE_LAW, DeadlineKind
+from tulou_approval.domain.rules import LICENCE_LAW
+from tulou_approval.domain.rules import DeadlineKind as DeadlineKind  # part of this module's answers
 from tulou_approval.domain.states import Action
 from tulou_civics.calendar import DueDate, WorkCalendar
 from tulou_civics.durations import Unit
@@ -165,6 +166,7 @@ class _Clock:
         self._close(day)
         self._pause = None
         if self._pause_in_time:
+            # What was left when the pause began may have been counted in a year without a calendar.
             self.due = self._due_after(day, provisional=self.due.provisional)
 
     def _extend(self, step: Step) -> None:
@@ -172,10 +174,10 @@ class _Clock:
         if step.day <= self.due.date:
             self._allowed += step.extension_days
             self._left += step.extension_days
-            self.due = self._due_after(self._since, provisional=self.due.provisional)
+            self.due = self._due_after(self._since)
 
     def _due_after(self, day: date, *, provisional: bool = False) -> DueDate:
-        """The last day in time when the days left begin to count after `day`; `provisional` if `day` or they are."""
+        """The last day in time if the days left count from `day` on; `provisional` if `day` or their number is."""
         due = self._calendar.add_workdays(day, self._left)
         return DueDate(due.date, due.provisional or provisional)
 
@@ -183,7 +185,7 @@ class _Clock:
         if self._pause is None or not self._pause_in_time:
             return self.due
         planned = self._calendar.add_workdays(self._pause.day, self._pause.planned_days)
-        return self._due_after(max(planned.date, today), provisional=planned.provisional or self.due.provisional)
+        return self._due_after(max(planned.date, today), provisional=planned.provisional)
 
     def _stretch(self, last: date, *, end: date | None) -> Interval:
         if self._pause:
