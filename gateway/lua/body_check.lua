@@ -1,22 +1,40 @@
 -- Refuses JSON bodies that the transcoder would let pass: unknown fields (it drops them silently), doubled fields (the last
--- one wins), more than 32 levels of nesting, and bodies that do not call themselves application/json.
--- One pass over the bytes, nothing is decoded. Values are left to the transcoder and the service.
+-- one wins), numbers where a text belongs (it converts them), more than 32 levels of nesting, and bodies that do not call
+-- themselves application/json. One pass over the bytes; nothing is decoded.
 --
 -- Stands above this text, generated from the descriptors:
---   MESSAGES  full name → {JSON name → {proto name, full name of the nested message or false, is it a map}}
---   BINDINGS  {verb, path template, full name of the body's message}
---   EN, ZH    the words of the refusals
+--   NAMESPACE  where the finding is noted for the answer, see replies.py
+--   MESSAGES   full name → {JSON name → {proto name, kind or full name of the nested message, "list", "map" or ""}}
+--   BINDINGS   {verb, path template, full name of the body's message}
 
-local byte, find, sub, concat, insert = string.byte, string.find, string.sub, table.concat, table.insert
+local byte, find, gsub, lower, sub = string.byte, string.find, string.gsub, string.lower, string.sub
+local concat, insert = table.concat, table.insert
 local MAX_DEPTH = 32
 
--- Types: {fields = {name → field}} for a message, {values = type or nil} for a map, nil for anything else.
-local types = {}
-for name in pairs(MESSAGES) do types[name] = {fields = {}} end
+-- Types. `starts` holds the bytes a value may begin with; null is allowed everywhere, values are the transcoder's to check.
+-- A message has `fields`, a map has `values`, a list has `items`. What has none of them is free inside. nil: anything.
+local function starts(characters)
+  local found = {}
+  for character in (characters .. "n"):gmatch(".") do found[byte(character)] = true end
+  return found
+end
+
+local OBJECT, ARRAY = starts("{"), starts("[")
+local types = {
+  string = {starts = starts('"')},
+  number = {starts = starts('"-0123456789')}, -- 64 bits are written as text
+  bool = {starts = starts("tf")},
+  enum = {starts = starts('"-0123456789')},
+  object = {starts = OBJECT},
+  array = {starts = ARRAY},
+}
+for name in pairs(MESSAGES) do types[name] = {starts = OBJECT, fields = {}} end
 for name, fields in pairs(MESSAGES) do
   for json_name, field in pairs(fields) do
-    local nested = types[field[2]]
-    types[name].fields[json_name] = {name = field[1], type = field[3] and {values = nested} or nested}
+    local type = types[field[2]]
+    if field[3] == "list" then type = {starts = ARRAY, items = type} end
+    if field[3] == "map" then type = {starts = OBJECT, values = type} end
+    types[name].fields[json_name] = {name = field[1], type = type}
   end
 end
 
@@ -31,24 +49,24 @@ end
 
 local tree = {}
 for _, binding in ipairs(BINDINGS) do
-  tree[binding[1]] = tree[binding[1]] or {}
-  local node = tree[binding[1]]
-  for _, segment in ipairs(segments(binding[2])) do
-    local key = segment:sub(1, 1) == "{" and "*" or segment
+  local verb, template, message = binding[1], binding[2], binding[3]
+  tree[verb] = tree[verb] or {}
+  local node = tree[verb]
+  for _, segment in ipairs(segments(template)) do
+    local key = sub(segment, 1, 1) == "{" and "*" or segment
     node[key] = node[key] or {}
     node = node[key]
   end
-  node.message = types[binding[3]]
+  node[1] = types[message]
 end
 
 local function message_of(verb, path)
   local node = tree[verb]
-  if not node then return nil end
   for _, segment in ipairs(segments(path:match("^[^?]*"))) do
     node = node[segment] or (byte(segment) ~= 58 and node["*"])
     if not node then return nil end
   end
-  return node.message
+  return node[1]
 end
 
 -- The first byte from `i` on that is no white space, and where it stands.
@@ -82,42 +100,41 @@ local function place(depth, names, counts)
       insert(parts, (#parts > 0 and "." or "") .. names[level])
     end
   end
-  return (sub(concat(parts), 1, 200):gsub("[^%w_.%[%]@-]", "?"))
+  return (gsub(sub(concat(parts), 1, 200), "[^%w_.%[%]@-]", "?"))
 end
 
 -- Returns nil for a good body, else the rule it breaks and where.
 local function check(text, type)
   local depth = 0
-  local kinds = {} -- per level: the type of the object, or of the array's elements
-  local seen = {} -- per level: the names that stood in the object
-  local names = {} -- per level: the name last read in the object
-  local counts = {} -- per level: the index in the array; false for an object
+  -- Per level: the type of the object or array, the names that stood in the object, the name last read in it, the index in
+  -- the array (false for an object).
+  local outer, seen, names, counts = {}, {}, {}, {}
   local c, i = next_byte(text, 1)
-  local close, name, field, last
+  local close, name, field
 
   ::value::
+  if type and not type.starts[c] then return "type", place(depth, names, counts) end
   if c == 34 then -- "
     i = string_end(text, i)
     if not i then return "json", place(depth, names, counts) end
   elseif c == 123 or c == 91 then -- { [
+    if depth == MAX_DEPTH then return "max_depth", place(depth, names, counts) end
     depth = depth + 1
-    if depth > MAX_DEPTH then return "max_depth", place(depth - 1, names, counts) end
-    kinds[depth] = type or false
+    outer[depth], names[depth] = type or false, false
     if c == 123 then
-      counts[depth], names[depth], seen[depth] = false, false, {}
+      counts[depth], seen[depth] = false, {}
       c, i = next_byte(text, i + 1)
       if c ~= 125 then goto key end -- }
     else
       counts[depth] = 0
+      type = type and type.items
       c, i = next_byte(text, i + 1)
       if c ~= 93 then goto value end -- ]
     end
     depth = depth - 1
-  else
-    -- A number, true, false or null: up to what ends it.
-    last = find(text, "[%s,%]}]", i)
+  else -- a number, true, false or null: up to what ends it
     if not find(text, "^[-0-9tfn]", i) then return "json", place(depth, names, counts) end
-    i = (last or #text + 1) - 1
+    i = (find(text, "[%s,%]}]", i) or #text + 1) - 1
   end
 
   ::after::
@@ -130,7 +147,7 @@ local function check(text, type)
     c, i = next_byte(text, i + 1)
     if not counts[depth] then goto key end
     counts[depth] = counts[depth] + 1
-    type = kinds[depth] or nil
+    type = outer[depth] and outer[depth].items
     goto value
   end
   if c ~= (counts[depth] and 93 or 125) then return "json", place(depth, names, counts) end
@@ -142,14 +159,14 @@ local function check(text, type)
   if not close then return "json", place(depth, names, counts) end
   name = sub(text, i + 1, close - 1)
   names[depth] = name
-  type = kinds[depth]
+  type = outer[depth]
   if type and type.fields then
     field = type.fields[name]
     if not field then return "unknown_field", place(depth, names, counts) end
     name, type = field.name, field.type
     names[depth] = name
   else
-    type = type and type.values or nil
+    type = type and type.values
   end
   if seen[depth][name] then return "duplicate_field", place(depth, names, counts) end
   seen[depth][name] = true
@@ -159,36 +176,25 @@ local function check(text, type)
   goto value
 end
 
--- English where the caller names it before Chinese, as in replies.py.
-local function words(headers)
-  for language in (headers:get("accept-language") or ""):lower():gmatch("[^,%s]+") do
-    if language:sub(1, 2) == "en" then return EN end
-    if language:sub(1, 2) == "zh" then return ZH end
-  end
-  return ZH
-end
-
-local function refuse(handle, status, body)
-  handle:respond({[":status"] = status, ["content-type"] = "application/json"}, body)
-end
-
 function envoy_on_request(handle)
   local headers = handle:headers()
   local verb = headers:get(":method")
   if not tree[verb] then return end
-  local content_type = headers:get("content-type") or ""
-  if content_type:sub(1, 16) == "application/grpc" then return end
+  local content_type = lower(headers:get("content-type") or "")
+  if sub(content_type, 1, 16) == "application/grpc" then return end
   local message = message_of(verb, headers:get(":path"))
   if not message then return end
+  -- Waits until all of it is there. `headers` must not be used after it.
   local body = handle:body()
   if not body then return end
-  if content_type:match("^[^;]*"):lower():gsub("%s", "") ~= "application/json" then
-    return refuse(handle, "415", words(headers).media_type)
+  if not find(content_type, "^application/json%s*$") and not find(content_type, "^application/json%s*;") then
+    return handle:respond({[":status"] = "415"}, "")
   end
   local rule, where = check(body:getBytes(0, body:length()), message)
   if rule then
-    local texts = words(headers)
-    local filled = {field = where, rule = rule, what = texts.words[rule]}
-    refuse(handle, "400", (texts.refusal:gsub("@(%l+)@", filled)))
+    local finding = handle:streamInfo():dynamicMetadata()
+    finding:set(NAMESPACE, "rule", rule)
+    finding:set(NAMESPACE, "field", where)
+    handle:respond({[":status"] = "400"}, "")
   end
 end

@@ -22,8 +22,8 @@ class Policy:
 
 @dataclass(frozen=True)
 class Kind:
-    """How calls of one kind are treated. `longest` bounds the whole stream, `deadline` is what a JSON call gets as grpc-timeout,
-    `idle_timeout` replaces the listener's. Times are Envoy's durations; the deadline is in gRPC's notation."""
+    """How calls of one kind are treated. `longest` bounds the whole stream, `idle_timeout` replaces the listener's,
+    `deadline` is what a JSON call gets as grpc-timeout, in gRPC's notation; the other times are in Envoy's."""
 
     title: str
     timeout: str

@@ -16,6 +16,7 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 from google.protobuf.descriptor_pool import DescriptorPool
+
 from tulou.options.v1 import access_pb2
 
 
@@ -54,8 +55,8 @@ class Rpc:
 
 @dataclass(frozen=True)
 class Api:
-    """Everything one descriptor set says. `comments` maps a full name (message, field, enum, value, service, method) to its
-    leading comment; lines for linters are left out."""
+    """Everything one descriptor set says. `comments` maps a full name (message, field, enum, value, service, method) to
+    its leading comment; lines for linters are left out."""
 
     raw: bytes
     pool: DescriptorPool
@@ -125,7 +126,7 @@ def _access(method: MethodDescriptorProto) -> Access | None:
 
 
 def _comments(file: FileDescriptorProto) -> dict[str, str]:
-    names = {path: name for path, name in _names(file)}
+    names = dict(_names(file))
     found = {}
     for location in file.source_code_info.location:
         name = names.get(tuple(location.path))

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tulou_gateway.access import cluster_of, policies, routes
 from tulou_gateway.body_check import lua_tables
 from tulou_gateway.descriptors import Api, load
-from tulou_gateway.replies import local_replies
+from tulou_gateway.replies import mappers
 
 # envoy.yaml, clusters.yaml and lua/ stand beside the package.
 SOURCES: Final = Path(__file__).resolve().parents[1]
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     add("--audience", default="tulou", help="audience of the tokens (%(default)s)")
     add("--jwks", required=True, metavar="FILE|URL", help="the issuer's keys")
     add("--cors", default=LOCAL_ORIGINS, metavar="REGEX", help="origins whose pages may call (pages of this machine)")
-    add("--token-rate", type=int, default=100, help="requests a second of one token; twice as many at once (%(default)s)")
+    add("--token-rate", type=int, default=100, help="requests a second of one token; twice that at once (%(default)s)")
     add("--address-rate", type=int, default=500, help="the same for one address (%(default)s)")
     add("--trusted-hops", type=int, default=0, help="proxies before us that set x-forwarded-for (%(default)s)")
     add("--access-log", metavar="FILE", help="absent: standard output")
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
 
 
 def render(arguments: argparse.Namespace, api: Api) -> None:
-    """Writes the four files. Raises SystemExit when a service of the descriptor set has no address, or one has no service."""
+    """Writes the four files. Raises SystemExit unless each service of the descriptors, and no other, has an address."""
     addresses = dict(one.partition("=")[::2] for one in arguments.service)
     services = list(dict.fromkeys(cluster_of(service) for service in api.services))
     if set(addresses) != set(services):
@@ -109,7 +109,7 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
         "open_services": OPEN_SERVICES,
         "open_cluster": services[0],
         "portal_prefixes": PORTAL_PREFIXES,
-        "local_replies": list(local_replies()),
+        "mappers": list(mappers()),
         "clusters": clusters,
         "bucket": _bucket,
     }
