@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from tulou_chassis.keyring import Keyring, KeyringError
 from tulou_chassis.tables import HistoryRecord
@@ -72,6 +73,13 @@ def verify(session: Session, keyring: Keyring, heads: Mapping[str, Head]) -> Ite
             last = Head(record.sequence, record.hash)
         if last != head:
             yield f"{aggregate}: the history ends at {last.sequence}, not at {head.sequence} as its row says"
+
+
+def orphans(session: Session, aggregates: Select[tuple[str]] | SelectOfScalar[str]) -> Iterator[str]:
+    """A sentence for each aggregate that has a history but is not among `aggregates`: its row was deleted."""
+    gone = select(HistoryRecord.aggregate).distinct().where(col(HistoryRecord.aggregate).not_in(aggregates))
+    for aggregate in session.exec(gone):
+        yield f"{aggregate}: its history is there, its row is not"
 
 
 def _seal(keyring: Keyring, before: str, row: Mapping[str, Any]) -> str:

@@ -4,23 +4,36 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol, cast
 
 from google.protobuf.message import Message
 
 from tulou_chassis.errors import PAGE_TOKEN_INVALID, Refusal
 
 
-def page_size(request: Message, *, default: int) -> int:
+class PageRequest(Protocol):
+    """What the request of every list carries."""
+
+    @property
+    def page_size(self) -> int: ...
+
+    @property
+    def page_token(self) -> str: ...
+
+
+def page_size(request: PageRequest, *, default: int) -> int:
     """The size asked for, or the default; its upper bound is a field rule in the proto."""
     return request.page_size or default
 
 
-def next_token(request: Message, keys: Sequence[str | int]) -> str:
+def next_token(request: PageRequest, keys: Sequence[str | int | datetime]) -> str:
     """The token behind the row with these sort keys."""
-    return base64.urlsafe_b64encode(json.dumps([_filters(request), *keys]).encode()).rstrip(b"=").decode()
+    texts = [key.isoformat() if isinstance(key, datetime) else key for key in keys]
+    return base64.urlsafe_b64encode(json.dumps([_filters(request), *texts]).encode()).rstrip(b"=").decode()
 
 
-def position(request: Message, *, keys: int) -> list[str | int] | None:
+def position(request: PageRequest, *, keys: int) -> list[str | int] | None:
     """The sort keys of the row to go on behind; None on the first page. Raises Refusal with PAGE_TOKEN_INVALID."""
     token = request.page_token
     if not token:
@@ -36,9 +49,31 @@ def position(request: Message, *, keys: int) -> list[str | int] | None:
     return content[1:]
 
 
-def _filters(request: Message) -> str:
-    bare = type(request)()
-    bare.CopyFrom(request)
+def time_key(request: PageRequest) -> tuple[datetime, str] | None:
+    """The position in a list sorted by time and id. Raises Refusal with PAGE_TOKEN_INVALID."""
+    keys = position(request, keys=2)
+    if keys is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(keys[0])), str(keys[1])
+    except ValueError:
+        raise Refusal(PAGE_TOKEN_INVALID) from None
+
+
+def number_key(request: PageRequest) -> int:
+    """The position in a list sorted by a number; 0 on the first page. Raises Refusal with PAGE_TOKEN_INVALID."""
+    keys = position(request, keys=1)
+    if keys is None:
+        return 0
+    if not isinstance(keys[0], int):
+        raise Refusal(PAGE_TOKEN_INVALID)
+    return keys[0]
+
+
+def _filters(request: PageRequest) -> str:
+    message = cast(Message, request)
+    bare = type(message)()
+    bare.CopyFrom(message)
     bare.ClearField("page_token")
     bare.ClearField("page_size")
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()[:16]

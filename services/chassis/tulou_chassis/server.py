@@ -156,10 +156,15 @@ async def _serve(service: Service, settings: Settings) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     names = [descriptor.full_name for descriptor in service.descriptors]
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    if server.add_insecure_port(settings.grpc_address) == 0:
-        raise SystemExit(f"{service.name}: cannot listen on {settings.grpc_address}")
+    try:
+        server.add_insecure_port(settings.grpc_address)
+    except RuntimeError:
+        raise SystemExit(f"{service.name}: cannot listen on {settings.grpc_address}") from None
     host, _, port = settings.metrics_address.rpartition(":")
-    metrics_server, _ = start_http_server(int(port), addr=host)
+    try:
+        metrics_server, _ = start_http_server(int(port), addr=host)
+    except OSError as error:
+        raise SystemExit(f"{service.name}: cannot listen on {settings.metrics_address}: {error.strerror}") from None
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

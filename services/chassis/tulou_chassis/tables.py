@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, LargeBinary, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, LargeBinary, TypeDecorator, text
 from sqlmodel import Field, SQLModel
 
 
@@ -47,7 +47,10 @@ class OutboxEvent(SQLModel, table=True):
 
     __table_args__ = (
         Index(
-            "ix_outbox_unpublished", "id", postgresql_where="published_at IS NULL", sqlite_where="published_at IS NULL"
+            "ix_outbox_unpublished",
+            "id",
+            postgresql_where=text("published_at IS NULL"),
+            sqlite_where=text("published_at IS NULL"),
         ),
     )
 

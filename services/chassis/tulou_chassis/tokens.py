@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
-from jwt import PyJWKClient
-from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
+from jwt import PyJWK, PyJWKClient, PyJWKSet
+from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWTError
 
 from tulou_chassis.errors import TOKEN_INVALID, UNAVAILABLE, Refusal
 
@@ -28,14 +28,34 @@ class Principal:
     name: str
 
 
+class KeyFile:
+    """Keys in a file (JWKS), read when a key is asked for that was not there at the last reading."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keys: dict[str | None, PyJWK] = {}
+        self._read()
+
+    def get_signing_key(self, kid: str) -> PyJWK:
+        """The key. Raises PyJWKClientError when the file does not hold it."""
+        if kid not in self._keys:
+            self._read()
+        try:
+            return self._keys[kid]
+        except KeyError:
+            raise PyJWKClientError(f"no key {kid!r}") from None
+
+    def _read(self) -> None:
+        self._keys = {key.key_id: key for key in PyJWKSet.from_json(self._path.read_text()).keys}
+
+
 class Verifier:
-    """Checks signature, issuer, audience and expiry. The keys come from a file or a URL and are read again when a key is new."""
+    """Checks signature, issuer, audience and expiry. The keys, from a file or a URL, are read again when one is new."""
 
     def __init__(self, *, issuer: str, audience: str, jwks: str) -> None:
         self._issuer = issuer
         self._audience = audience
-        location = jwks if "://" in jwks else Path(jwks).absolute().as_uri()
-        self._keys = PyJWKClient(location, cache_keys=True, lifespan=300, timeout=5)
+        self._keys = PyJWKClient(jwks, cache_keys=True, lifespan=300, timeout=5) if "://" in jwks else KeyFile(Path(jwks))
         self._known: dict[str, tuple[float, Principal]] = {}
         self._unknown_kid_until: dict[str, float] = {}
 

@@ -1,0 +1,73 @@
+"""`python -m tulou_approval <command>`: the server, the worker, and what operators run by hand.
+
+Everything is imported where it is needed: the worker has to patch the standard library before anything else is there.
+"""
+
+import argparse
+
+COMMANDS = {
+    "serve": "serve gRPC until told to stop",
+    "work": "relay events, take events in, run timers until told to stop",
+    "migrate": "bring the database to the newest schema",
+    "seed": "load departments and items that are not there yet",
+    "audit": "verify: check the history chain of every case",
+    "dead-letters": "list | show ID | replay ID: events that a handler gave up on",
+    "keys": "fresh: make a new primary key; rotate: encrypt every field with the primary key",
+    "calendar": "recompute: compute running deadlines with the calendar now loaded",
+}
+VERBS = {
+    "audit": ("verify",),
+    "dead-letters": ("list", "show", "replay"),
+    "keys": ("fresh", "rotate"),
+    "calendar": ("recompute",),
+}
+
+
+def main() -> None:
+    """Runs one command. Raises SystemExit with a message for whoever typed it."""
+    parser = argparse.ArgumentParser(prog="python -m tulou_approval")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name in VERBS:
+            command.add_argument("verb", choices=VERBS[name])
+        if name == "dead-letters":
+            command.add_argument("id", nargs="?", type=int)
+    given = parser.parse_args()
+    if given.command == "work":
+        from tulou_chassis.worker import run
+
+        run("tulou_approval.consumers:ApprovalWorker")
+        return
+
+    from tulou_approval.settings import ApprovalSettings
+    from tulou_chassis.settings import read_settings
+
+    settings = read_settings(ApprovalSettings)
+    if given.command == "serve":
+        from tulou_approval import server
+
+        server.run(settings)
+        return
+
+    from tulou_approval import commands as by_hand
+
+    match (given.command, getattr(given, "verb", "")):
+        case ("migrate", _):
+            by_hand.migrate(settings)
+        case ("seed", _):
+            by_hand.seed(settings)
+        case ("audit", _):
+            by_hand.verify_audit(settings)
+        case ("keys", verb):
+            by_hand.rotate_keys(settings, fresh=verb == "fresh")
+        case ("calendar", _):
+            by_hand.recompute_calendar(settings)
+        case ("dead-letters", verb):
+            if verb != "list" and given.id is None:
+                parser.error(f"dead-letters {verb} needs an ID")
+            by_hand.dead_letters(settings, verb, given.id)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The approval service as the chassis serves it. All wiring is here."""
+
+import grpc
+
+from tulou.approval.v1 import (
+    approval_service_pb2,
+    approval_service_pb2_grpc,
+    catalogue_service_pb2,
+    catalogue_service_pb2_grpc,
+)
+from tulou_approval.blobs import DiskBlobs
+from tulou_approval.convert.answers import ANSWERS
+from tulou_approval.convert.events import publication_of
+from tulou_approval.servicer.cases import CaseServicer
+from tulou_approval.servicer.catalogue import CatalogueServicer
+from tulou_approval.settings import ApprovalSettings
+from tulou_approval.wiring import NAME, desk_of
+from tulou_chassis.db import Database
+from tulou_chassis.server import Service, serve
+
+
+def run(settings: ApprovalSettings) -> None:
+    """Serves until told to stop."""
+    desk, blobs = desk_of(settings), DiskBlobs(settings.blob_dir)
+
+    def register(server: grpc.aio.Server, database: Database) -> None:
+        cases = CaseServicer(database=database, desk=desk, blobs=blobs)
+        approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(cases, server)
+        catalogue = CatalogueServicer(database=database)
+        catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(catalogue, server)
+
+    service = Service(
+        name=NAME,
+        descriptors=[
+            approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
+            catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
+        ],
+        answers=ANSWERS,
+        publisher=publication_of,
+        register=register,
+    )
+    serve(service, settings)

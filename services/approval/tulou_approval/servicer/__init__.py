@@ -1,0 +1,1 @@
+"""The gRPC edge: guard, map in, call, map out."""
