@@ -16,7 +16,7 @@ DESCRIPTORS = "tulou/descriptors.binpb"
 
 
 def generate(root: Path = HERE) -> None:
-    """Writes gen/tulou/** from tulou/**.proto under `root`. Raises SystemExit with protoc's message on a broken proto."""
+    """Writes gen/tulou/** from tulou/**.proto under `root`. Raises SystemExit when protoc refuses a proto."""
     out = root / "gen"
     shutil.rmtree(out, ignore_errors=True)
     (out / "tulou").mkdir(parents=True)
@@ -27,10 +27,10 @@ def generate(root: Path = HERE) -> None:
     includes = [f"-I{root}", f"-I{googleapis}", f"-I{files('grpc_tools') / '_proto'}"]
     # The mypy plugins stand beside the interpreter, which a build environment need not have on its PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    _protoc([*includes, f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out={out}", f"--mypy_grpc_out={out}", *protos])
-    _protoc(
-        [*includes, f"--descriptor_set_out={out / DESCRIPTORS}", "--include_imports", "--include_source_info", *protos, *extra]
-    )
+    outs = [f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out=quiet:{out}", f"--mypy_grpc_out=quiet:{out}"]
+    _protoc([*includes, *outs, *protos])
+    descriptors = [f"--descriptor_set_out={out / DESCRIPTORS}", "--include_imports", "--include_source_info"]
+    _protoc([*includes, *descriptors, *protos, *extra])
     for package in [path.parent for path in (out / "tulou").rglob("*_pb2.py")]:
         (package / "py.typed").touch()
 

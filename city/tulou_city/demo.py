@@ -94,9 +94,7 @@ class Day:
         self.call("citizen", "GET", "/approval/v1/notices", pageSize="5")
 
         out.print(Rule(style="dim"))
-        out.print(
-            f"{len(notices['notices'])} notices, one case, one trace: [bold]{self.city.url}/traces/{self.trace}[/]"
-        )
+        out.print(f"One case, one trace: [bold]{self.city.url}/traces/{self.trace}[/]")
 
     def create(self) -> None:
         """The applicant's draft."""
