@@ -27,8 +27,9 @@ def generate(root: Path = HERE) -> None:
     includes = [f"-I{root}", f"-I{googleapis}", f"-I{files('grpc_tools') / '_proto'}"]
     # The mypy plugins stand beside the interpreter, which a build environment need not have on its PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    outs = [f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out=quiet:{out}", f"--mypy_grpc_out=quiet:{out}"]
-    _protoc([*includes, *outs, *protos])
+    code = [f"--python_out={out}", f"--grpc_python_out={out}"]
+    types = [f"--mypy_out=quiet:{out}", f"--mypy_grpc_out=quiet:{out}"]
+    _protoc([*includes, *code, *types, *protos])
     descriptors = [f"--descriptor_set_out={out / DESCRIPTORS}", "--include_imports", "--include_source_info"]
     _protoc([*includes, *descriptors, *protos, *extra])
     for package in [path.parent for path in (out / "tulou").rglob("*_pb2.py")]:

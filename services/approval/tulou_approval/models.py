@@ -3,10 +3,15 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from tulou_chassis.tables import Serial, UtcDateTime
+
+
+# SQLAlchemy counts these up with every change and refuses to write over a newer row.
+_ITEM_REVISION = Column("revision", Integer, nullable=False)
+_CASE_VERSION = Column("version", Integer, nullable=False)
 
 
 class Department(SQLModel, table=True):
@@ -41,9 +46,9 @@ class ItemVersion(SQLModel, table=True):
     content: dict[str, Any] = Field(sa_type=JSON)
     published_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     retired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    revision: int = 1
+    revision: int = Field(default=1, sa_column=_ITEM_REVISION)
 
-    __mapper_args__ = {"version_id_col": "revision"}
+    __mapper_args__ = {"version_id_col": _ITEM_REVISION}
     # At most one version of a code is in force, and one in the making.
     __table_args__ = (
         Index(
@@ -108,9 +113,9 @@ class Case(SQLModel, table=True):
     submitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     history_sequence: int = 0
     history_hash: str = Field(default="", max_length=64)
-    version: int = 1
+    version: int = Field(default=1, sa_column=_CASE_VERSION)
 
-    __mapper_args__ = {"version_id_col": "version"}
+    __mapper_args__ = {"version_id_col": _CASE_VERSION}
     __table_args__ = (
         Index("ix_case_owner", "owner", "created_at", "id"),
         Index("ix_case_department", "department_code", "created_at", "id"),

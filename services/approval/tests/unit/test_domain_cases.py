@@ -17,15 +17,12 @@ from tulou_approval.domain.cases import (
     MaterialRule,
     MaterialsMissing,
     Necessity,
-    NotCompetent,
     TooFewReviewers,
-    check_competent,
     check_correction,
     check_decline,
     check_extension,
     check_materials,
     check_reviewers,
-    in_jurisdiction,
     missing_materials,
 )
 from tulou_approval.domain.clock import Explanation, Step, explain
@@ -160,34 +157,3 @@ class TestExtension:
     def test_the_head_approves_not_the_reviewers(self, approved_by: str) -> None:
         with pytest.raises(HeadApprovalMissing):
             self.check(10, approved_by=approved_by)
-
-
-class TestJurisdiction:
-    @pytest.mark.parametrize(
-        ("actor_department", "actor_region", "competent"),
-        [
-            ("SWJ", "3506", True),  # the city covers its county
-            ("SWJ", "350602", True),  # the county itself
-            ("SWJ", "350603", False),  # the neighbour county
-            ("SWJ", "350602001", False),  # one street of the county
-            ("GAJ", "3506", False),  # another department
-            ("", "3506", False),
-            ("SWJ", "", False),
-        ],
-    )
-    def test_staff_is_competent_for_its_departments_cases_in_its_region(
-        self, actor_department: str, actor_region: str, competent: bool
-    ) -> None:
-        who = {"actor_department": actor_department, "actor_region": actor_region}
-        case = {"case_department": "SWJ", "case_region": "350602"}
-
-        assert in_jurisdiction(**who, **case) is competent
-        if competent:
-            check_competent(**who, **case)
-        else:
-            with pytest.raises(NotCompetent) as refusal:
-                check_competent(**who, **case)
-            assert (refusal.value.department, refusal.value.region) == (actor_department, actor_region)
-
-    def test_a_caller_without_a_department_is_not_competent_for_a_case_without_one(self) -> None:
-        assert not in_jurisdiction(actor_department="", actor_region="3506", case_department="", case_region="3506")

@@ -326,6 +326,9 @@ def _allowed(case: Case, principal: Principal) -> list[case_pb2.CaseAction.Value
             and (owned if actions is _APPLICANT_ACTIONS else principal.organisation == case.department_code)
         )
     )
+    if case.correction:
+        # There is one notice only.
+        mine -= {Action.REQUEST_CORRECTION}
     possible = allowed_actions(State(case.state), instant=case.instant, extended=case.extended)
     return [case_pb2.CaseAction.Value(f"CASE_ACTION_{action}") for action in possible if action in mine]
 

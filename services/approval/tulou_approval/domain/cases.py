@@ -1,4 +1,4 @@
-"""What an action on a case asks of its arguments, and who may act."""
+"""What an action on a case asks of its arguments."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,6 @@ from enum import StrEnum
 
 from tulou_approval.domain.clock import Explanation
 from tulou_approval.domain.rules import LICENCE_LAW
-from tulou_civics.divisions import covers
-
 
 class Necessity(StrEnum):
     """Whether a material must be handed in (必要性)."""
@@ -102,15 +100,6 @@ class HeadApprovalMissing(Exception):
     """No head of the organ approved the extension, only those who review."""
 
 
-class NotCompetent(Exception):
-    """The caller's department or region is not competent for the case."""
-
-    def __init__(self, department: str, region: str) -> None:
-        super().__init__(f"{department} in {region} is not competent")
-        self.department = department
-        self.region = region
-
-
 def missing_materials(rules: Iterable[MaterialRule], uploaded_codes: Collection[str]) -> tuple[str, ...]:
     """Codes of the materials an application cannot do without and has not, in the item's order.
 
@@ -194,22 +183,3 @@ def check_extension(days: int, *, statutory: Explanation, approved_by: str, revi
     head = approved_by.strip()
     if not head or head in {reviewer.strip() for reviewer in reviewers}:
         raise HeadApprovalMissing
-
-
-def in_jurisdiction(*, actor_department: str, actor_region: str, case_department: str, case_region: str) -> bool:
-    """Whether staff may act on a case: it is their department's, and its place lies in the region they are bound to.
-
-    An organ acts within its own competence only (行政许可法 art. 22). An empty department or region has none.
-    """
-    return bool(actor_department) and actor_department == case_department and covers(actor_region, case_region)
-
-
-def check_competent(*, actor_department: str, actor_region: str, case_department: str, case_region: str) -> None:
-    """As `in_jurisdiction`. Raises NotCompetent."""
-    if not in_jurisdiction(
-        actor_department=actor_department,
-        actor_region=actor_region,
-        case_department=case_department,
-        case_region=case_region,
-    ):
-        raise NotCompetent(actor_department, actor_region)

@@ -156,11 +156,13 @@ def explain_clocks(
 
 def compute_deadlines(session: Session, *, desk: Desk, case: Case, today: date) -> bool:
     """Sets the case's deadlines from its history; gives whether they changed."""
-    running = {
-        kind: found.due
-        for kind, found in explain_clocks(session, desk=desk, case=case, today=today).items()
-        if found.stop_date is None
-    }
+    running = clock.deadlines(
+        clock_steps(history_of(session, case.id)),
+        promised_days=case.promised_days,
+        statutory_days=case.statutory_days,
+        calendar=desk.calendar.for_region(case.region_code),
+        today=today,
+    )
     before = (case.deadlines, case.next_due)
     case.deadlines = {kind.value: [due.date.isoformat(), due.provisional] for kind, due in running.items()}
     case.next_due = min((due.date for due in running.values()), default=None)

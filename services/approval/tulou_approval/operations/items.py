@@ -172,6 +172,10 @@ def _columns(session: Session, principal: Principal, content: Mapping[str, Any])
                 "item.promised_days", "instant", "即办件为 0，承诺件至少 1。", "0 for an instant item, else at least 1."
             )
         )
+    if instant and content.get("substantive_check"):
+        # Two people have to review (行政许可法 art. 34), which nobody can do on the spot.
+        zh, en = "需要实质核查的事项不能即办。", "An item with a check on the facts cannot be instant."
+        violations.append(Violation("item.handling", "two_reviewers", zh, en))
     codes = [material["code"] for material in content.get("materials", ())]
     if len(codes) != len(set(codes)):
         violations.append(Violation("item.materials", "unique", "材料代码重复。", "Material codes repeat."))
