@@ -40,13 +40,17 @@ def _key() -> str:
 
 def check_ports(city: City) -> None:
     """Raises SystemExit naming each taken port of the city, what it is for and, where it can be seen, who holds it."""
-    taken = {port: purpose for port, purpose in city.ports.items() if _taken(port)}
-    if taken:
+    if taken := taken_ports(city):
         holders = _holders()
         lines = [f"  {port} ({purpose}) is taken{holders.get(port, '')}" for port, purpose in taken.items()]
         raise SystemExit(
             "\n".join([*lines, f"Free them, or choose another first port: make up PORT={city.port + 1000}"])
         )
+
+
+def taken_ports(city: City) -> dict[int, str]:
+    """Those of the city's ports that something listens on, and what the city would use each for."""
+    return {port: purpose for port, purpose in city.ports.items() if _taken(port)}
 
 
 def _taken(port: int) -> bool:

@@ -20,6 +20,8 @@ import pytest
 from e2e.providers.kinds import Server
 from e2e.providers.servers import FOLDER, HOLDERS, OWNER, TITLES, databases, server, vhost
 
+pytest_plugins = ["e2e.providers.cities"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the folder that the run's processes share; xdist workers find it in their environment."""

@@ -26,6 +26,7 @@ from pytest_docker.plugin import get_docker_services
 
 from e2e.providers import packages
 from e2e.providers.kinds import Server, Unavailable
+from e2e.providers.reaper import lives
 
 COMPOSE = Path(__file__).with_name("compose.yaml")
 
@@ -130,13 +131,8 @@ def hold(name: str, folder: Path, owner: int) -> None:
         written = folder / f"{name}.json.part"
         written.write_text(json.dumps(answer))
         written.rename(folder / f"{name}.json")
-        while "missing" not in answer and _lives(run) and not over.wait(0.5):
+        while "missing" not in answer and lives(run) and not over.wait(0.5):
             pass
-
-
-def _lives(process: psutil.Process) -> bool:
-    # Killed and not yet waited for, it is still listed.
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 if __name__ == "__main__":
