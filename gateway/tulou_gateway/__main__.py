@@ -1,10 +1,12 @@
-"""python -m tulou_gateway render | openapi | portal"""
+"""python -m tulou_gateway render | run | drain | openapi | portal"""
 
 import sys
 from importlib import import_module
 
 COMMANDS = {
     "render": "writes Envoy's configuration",
+    "run": "runs Envoy with it",
+    "drain": "lets Envoy finish its calls",
     "openapi": "writes the OpenAPI document",
     "portal": "serves the docs, traces and token pages",
 }
