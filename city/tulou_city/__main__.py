@@ -11,7 +11,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["worker"]:
         from tulou_chassis.worker import run
 
-        return run(*(f"tulou_{service.name}.consumers:{service.name.capitalize()}Worker" for service in SERVICES))
+        return run(*(f"tulou_{service.name}.consumers:Worker" for service in SERVICES))
 
     from tulou_city import supervise, up
     from tulou_city.demo import demo

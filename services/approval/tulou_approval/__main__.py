@@ -37,7 +37,7 @@ def main() -> None:
     if given.command == "work":
         from tulou_chassis.worker import run
 
-        run("tulou_approval.consumers:ApprovalWorker")
+        run("tulou_approval.consumers:Worker")
         return
 
     from tulou_approval.settings import ApprovalSettings

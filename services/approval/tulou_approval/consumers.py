@@ -16,14 +16,14 @@ from tulou_approval.operations.acts import Desk
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
 from tulou_chassis.syncdb import SyncDatabase
-from tulou_chassis.worker.service import Provide, Worker
+from tulou_chassis.worker.service import Provide, ServiceWorker
 from tulou_chassis.worker.subscribe import subscribe
 from tulou_chassis.worker.timers import timer
 
 log = structlog.get_logger()
 
 
-class ApprovalWorker(Worker):
+class Worker(ServiceWorker):
     """The approval service's worker."""
 
     name = NAME

@@ -38,7 +38,7 @@ def _patch() -> None:
     os.environ["EVENTLET_NO_GREENDNS"] = "yes"
     with warnings.catch_warnings():
         # It recommends against new projects; the decision for nameko is known and written down.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         import eventlet
 
     eventlet.monkey_patch()

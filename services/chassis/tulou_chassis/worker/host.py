@@ -23,7 +23,7 @@ from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.telemetry import configure_telemetry, shut_telemetry_down, trace_statements
 from tulou_chassis.worker.bus import AmqpBus, Bus, LocalBus
 from tulou_chassis.worker.relay import Relay
-from tulou_chassis.worker.service import Worker
+from tulou_chassis.worker.service import ServiceWorker
 
 # Greenlets of one service at a time; a service has far fewer handlers and timers than that.
 MAX_WORKERS: Final = 100
@@ -50,7 +50,7 @@ class Host:
         return {relay.service: relay.alive for relay in self.relays}
 
 
-def host(workers: Sequence[type[Worker]]) -> None:
+def host(workers: Sequence[type[ServiceWorker]]) -> None:
     """Runs until SIGTERM or SIGINT; then lets what runs end, for at most `drain_seconds`. Raises what ends a worker."""
     settings = {worker.name: read_settings(worker.settings) for worker in workers}
     shared = settings[workers[0].name]

@@ -1,4 +1,4 @@
-"""What the worker of every service is made of. A service's `consumers.py` derives its class from `Worker`."""
+"""What the worker of every service is made of. A service's `consumers.py` derives its `Worker` from `ServiceWorker`."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -33,7 +33,7 @@ class Provide(InHost, DependencyProvider):  # type: ignore[misc]
         return self._built
 
 
-class Worker:
+class ServiceWorker:
     """A nameko service with relay, replays and housekeeping; subclasses add methods with `@subscribe` and `@timer`.
 
     nameko makes an instance for each call of a method: an instance keeps nothing.
