@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf import text_format
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
 from tulou_gateway import openapi
 from tulou_gateway.descriptors import descriptor_path, load
 

@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.message_factory import GetMessageClass
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from tulou_gateway import openapi
 from tulou_gateway.descriptors import Rpc, load
 from tulou_gateway.openapi_schemas import HTTP_BODY

@@ -106,7 +106,8 @@ def _path(rpc: Rpc, binding: Binding) -> str:
 
 
 def _operation(schemas: Schemas, rpc: Rpc, binding: Binding, example: Example) -> Schema:
-    first, _, rest = " ".join(rpc.comment.split()).partition(". ")
+    # Not at "art. 32".
+    first, *rest = re.split(r"\. (?=[A-Z])", " ".join(rpc.comment.split()), maxsplit=1)
     anonymous = rpc.access is not None and rpc.access.anonymous
     roles = list(rpc.access.roles) if rpc.access else []
     who = "Open to everyone, with or without a token." if anonymous else f"Roles: {', '.join(roles) or 'none'}."
@@ -115,7 +116,7 @@ def _operation(schemas: Schemas, rpc: Rpc, binding: Binding, example: Example) -
         "tags": [_short(rpc.service)],
         "operationId": f"{_short(rpc.service)}_{rpc.name}",
         "summary": first.removesuffix("."),
-        "description": "\n\n".join(filter(None, [rest, who, f"gRPC: `{rpc.path.removeprefix('/')}`"])),
+        "description": "\n\n".join(filter(None, [*rest, who, f"gRPC: `{rpc.path.removeprefix('/')}`"])),
     }
     if parameters := _parameters(schemas, rpc, binding, in_path, example.get("request", {})):
         operation["parameters"] = parameters

@@ -1,107 +1,87 @@
 """The error model in the OpenAPI document: google.rpc.Status as the gateway writes it, with examples."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from tulou_gateway.openapi_schemas import Schema, Schemas
+from tulou_gateway.replies import REPLIES
 
 TYPE = "type.googleapis.com/google.rpc."
+ZH = "zh-CN"
 
 
-@dataclass(frozen=True)
-class _Error:
-    """What one HTTP status means, with an example of it."""
-
-    name: str
-    meaning: str
-    code: int
-    reason: str
-    english: str
-    chinese: str
-    domain: str = "tulou"
-    metadata: Mapping[str, str] = field(default_factory=dict)
+def _body(code: int, english: str, chinese: str, *, more: tuple[Schema, ...] = (), **info: Any) -> Schema:
+    sentence = {"@type": TYPE + "LocalizedMessage", "locale": ZH, "message": chinese}
+    return {"code": code, "message": english, "details": [{"@type": TYPE + "ErrorInfo", **info}, sentence, *more]}
 
 
-_ERRORS = {
-    "400": _Error(
+# What the gateway itself answers; the services say the same.
+_REPLIES = {reply.http: reply.body(ZH) for reply in REPLIES}
+_VIOLATION = {"field": "case.title", "description": "不得超过 200 个字符。", "reason": "max_length"}
+
+# By HTTP status: the name of the response, what it means, an example.
+_ERRORS: dict[str, tuple[str, str, Schema]] = {
+    "400": (
         "InvalidRequest",
         "INVALID_ARGUMENT: a field breaks its rule, and BadRequest names each. FAILED_PRECONDITION: the state of the "
         "resource does not allow it.",
-        3,
-        "INVALID_FIELD",
-        "The request has fields that break their rules.",
-        "请求有不符合要求的字段。",
+        _body(
+            3,
+            "The request has fields that break their rules.",
+            "请求有不符合要求的字段。",
+            reason="INVALID_FIELD",
+            domain="tulou",
+            metadata={},
+            more=({"@type": TYPE + "BadRequest", "fieldViolations": [_VIOLATION]},),
+        ),
     ),
-    "401": _Error(
-        "Unauthenticated",
-        "UNAUTHENTICATED: no token, or not a valid one.",
-        16,
-        "TOKEN_INVALID",
-        "The token is not valid or has expired.",
-        "登录令牌无效或已过期。",
-    ),
-    "403": _Error(
+    "401": ("Unauthenticated", "UNAUTHENTICATED: no token, or not a valid one.", _REPLIES[401]),
+    "403": (
         "PermissionDenied",
         "PERMISSION_DENIED: the token's role, department or region does not allow it.",
-        7,
-        "ROLE_NOT_ALLOWED",
-        "Your role does not allow this call.",
-        "您的角色不能调用此接口。",
+        _REPLIES[403],
     ),
-    "404": _Error(
+    "404": (
         "NotFound",
         "NOT_FOUND: no such resource, or not one the caller may see.",
-        5,
-        "CASE_NOT_FOUND",
-        "No such case.",
-        "没有该办件。",
-        "approval.tulou",
-        {"case_id": "3f6c1d0a-8a51-4c0e-9d0b-6f1f6a2f8f11"},
+        _body(
+            5,
+            "No such case.",
+            "没有该办件。",
+            reason="CASE_NOT_FOUND",
+            domain="approval.tulou",
+            metadata={"case_id": "3f6c1d0a-8a51-4c0e-9d0b-6f1f6a2f8f11"},
+        ),
     ),
-    "409": _Error(
+    "409": (
         "Conflict",
         "ABORTED: the etag is stale; read again. ALREADY_EXISTS: the request_id was used with another payload, or the "
         "code is taken.",
-        10,
-        "ETAG_STALE",
-        "The resource has changed since you read it; read it again.",
-        "数据已被他人更新，请重新读取。",
-        metadata={"etag": "8"},
+        _body(
+            10,
+            "The resource has changed since you read it; read it again.",
+            "数据已被他人更新，请重新读取。",
+            reason="ETAG_STALE",
+            domain="tulou",
+            metadata={"etag": "8"},
+        ),
     ),
-    "429": _Error(
+    "429": (
         "TooManyRequests",
         "RESOURCE_EXHAUSTED: too many calls; wait as long as `retry-after` says.",
-        8,
-        "RATE_LIMITED",
-        "Too many requests.",
-        "请求过于频繁，请稍后再试。",
+        _REPLIES[429],
     ),
-    "500": _Error(
-        "Internal",
-        "INTERNAL: a fault of the service, logged under the trace id.",
-        13,
-        "INTERNAL",
-        "The service failed.",
-        "服务内部错误。",
-        metadata={"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"},
-    ),
-    "503": _Error(
+    "500": ("Internal", "INTERNAL: a fault of the service, logged under the trace id.", _REPLIES[500]),
+    "503": (
         "Unavailable",
         "UNAVAILABLE: the service cannot answer now; the same call may be repeated.",
-        14,
-        "UNAVAILABLE",
-        "The service is not available; try again.",
-        "服务暂时不可用，请稍后重试。",
+        _REPLIES[503],
     ),
-    "default": _Error(
+    "default": (
         "OtherError",
         "Any other error, for example 413 (body too large) or 504 (deadline exceeded): the same model.",
-        4,
-        "DEADLINE_EXCEEDED",
-        "The call took longer than its deadline.",
-        "处理超时。",
+        _REPLIES[504],
     ),
 }
 
@@ -111,8 +91,8 @@ def responses_of(*, anonymous: bool, reads: bool) -> Schema:
     left_out = {"403"} if anonymous else set()
     left_out |= {"409"} if reads else set()
     return {
-        status: {"$ref": f"#/components/responses/{error.name}"}
-        for status, error in _ERRORS.items()
+        status: {"$ref": f"#/components/responses/{name}"}
+        for status, (name, _, _) in _ERRORS.items()
         if status not in left_out
     }
 
@@ -121,31 +101,19 @@ def add_components(schemas: Schemas) -> Schema:
     """Adds the schemas of the error model and of every service's reasons; returns the responses' components."""
     schemas.components |= _SCHEMAS
     _add_reasons(schemas)
-    responses = {error.name: _response(error) for error in _ERRORS.values()}
+    responses = {name: _response(meaning, example) for name, meaning, example in _ERRORS.values()}
     wait = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
     responses["TooManyRequests"]["headers"]["retry-after"] = wait
     return responses
 
 
-def _response(error: _Error) -> Schema:
-    content = {"schema": {"$ref": "#/components/schemas/google.rpc.Status"}, "example": _example(error)}
+def _response(description: str, example: Schema) -> Schema:
+    content = {"schema": {"$ref": "#/components/schemas/google.rpc.Status"}, "example": example}
     return {
-        "description": error.meaning,
+        "description": description,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-request-id", "traceparent")},
         "content": {"application/json": content},
     }
-
-
-def _example(error: _Error) -> Schema:
-    info = {"reason": error.reason, "domain": error.domain, "metadata": dict(error.metadata)}
-    details: list[Schema] = [
-        {"@type": TYPE + "ErrorInfo", **info},
-        {"@type": TYPE + "LocalizedMessage", "locale": "zh-CN", "message": error.chinese},
-    ]
-    if error.reason == "INVALID_FIELD":
-        violation = {"field": "case.title", "description": "不得超过 200 个字符。", "reason": "max_length"}
-        details.append({"@type": TYPE + "BadRequest", "fieldViolations": [violation]})
-    return {"code": error.code, "message": error.english, "details": details}
 
 
 def _add_reasons(schemas: Schemas) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from google.api import field_behavior_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from tulou.options.v1 import field_pb2
 
+from tulou.options.v1 import field_pb2
 from tulou_gateway.descriptors import Api
 
 Schema = dict[str, Any]
