@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psutil
@@ -33,11 +34,9 @@ def start(city: City) -> subprocess.Popen[bytes]:
 
 def states(city: City) -> dict[str, dict[str, Any]] | None:
     """What supervisor says of each process (`statename`, `pid`, `spawnerr`, …), or None when none runs."""
-    try:
-        found: Any = _supervisor(city).getAllProcessInfo()
-    except (OSError, xmlrpc.client.Error):
-        return None
-    return {one["name"]: one for one in found}
+    with suppress(OSError, xmlrpc.client.Error), _supervisor(city) as supervisor:
+        return {one["name"]: one for one in supervisor.getAllProcessInfo()}
+    return None
 
 
 def members(city: City) -> list[psutil.Process]:
@@ -53,26 +52,30 @@ def members(city: City) -> list[psutil.Process]:
 def stop(city: City) -> int:
     """Ends every process of the city, orderly where supervisor still runs, and returns how many there were."""
     running = members(city)
-    with suppress(OSError, xmlrpc.client.Error):
-        _supervisor(city).shutdown()
-        _wait_until_gone(city, STOP_SECONDS + 5)
+    with suppress(OSError, xmlrpc.client.Error), _supervisor(city) as supervisor:
+        pid = supervisor.getPID()
+        supervisor.shutdown()
+        # It ends when its processes have.
+        _wait_while(lambda: pid in {process.pid for process in members(city)}, STOP_SECONDS + 5)
     for end in (psutil.Process.terminate, psutil.Process.kill):
         for process in members(city):
             with suppress(psutil.NoSuchProcess):
                 end(process)
-        _wait_until_gone(city, 5)
+        _wait_while(lambda: bool(members(city)), 5)
     return len(running)
 
 
-def _wait_until_gone(city: City, seconds: float) -> None:
+def _wait_while(condition: Callable[[], bool], seconds: float) -> None:
     give_up = time.monotonic() + seconds
-    while members(city) and time.monotonic() < give_up:
+    while condition() and time.monotonic() < give_up:
         time.sleep(0.1)
 
 
-def _supervisor(city: City) -> Any:
+@contextmanager
+def _supervisor(city: City) -> Iterator[Any]:
     transport = SupervisorTransport(None, None, f"unix://{city.var}/run/supervisor.sock")
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+        yield proxy.supervisor
 
 
 def _config(city: City) -> str:

@@ -1,0 +1,88 @@
+"""Where things lie, and that every place that lists the services lists the same ones."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tulou_city.layout import ROOT, City, city
+from tulou_city.services import SERVICES
+
+NAMES = {service.name for service in SERVICES}
+PLAIN = City(port=9000, var=Path("/tmp/x"), database_url="sqlite:////tmp/x/db/{service}.db", amqp_uri="")
+# They are in services/ but serve nothing.
+LIBRARIES = {"chassis", "civics"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "VAR", "DATABASE_URL", "AMQP_URI", "TULOU_OTLP_ENDPOINT", "TULOU_AMQP_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_every_folder_of_a_service_is_in_the_table() -> None:
+    folders = {path.parent.name for path in ROOT.glob("services/*/pyproject.toml")}
+    assert folders - LIBRARIES == NAMES
+
+
+def test_every_service_has_a_line_in_the_procfile() -> None:
+    assert set(PLAIN.processes()) == NAMES | {"worker", "portal", "gateway"}
+
+
+def test_every_service_is_under_the_import_contracts() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contracts = {contract["name"]: contract for contract in linter["contracts"]}
+    packages = {f"tulou_{name}" for name in NAMES}
+    assert packages <= set(linter["root_packages"])
+    assert packages == set(contracts["No service imports another"]["modules"])
+    assert packages <= set(contracts["Chassis and civics import no service"]["forbidden_modules"])
+    domains = {f"{package}.domain" for package in packages}
+    assert domains <= set(contracts["The domain imports nothing of ours but civics"]["source_modules"])
+    assert domains <= set(contracts["Only servicer, convert and consumers see protos"]["source_modules"])
+
+
+def test_no_two_things_share_a_port() -> None:
+    assert len(PLAIN.ports) == 4 + 2 * len(SERVICES)
+
+
+def test_without_settings_a_city_lies_at_8080_and_under_var() -> None:
+    found = city()
+    assert (found.port, found.var, found.amqp_uri) == (8080, ROOT / "var", "")
+    assert found.database_url == f"sqlite:///{ROOT}/var/db/{{service}}.db"
+
+
+def test_settings_move_a_city(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9100")
+    monkeypatch.setenv("VAR", "/tmp/other")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@h/tulou_{service}")
+    monkeypatch.setenv("AMQP_URI", "amqp://h/v")
+    found = city()
+    assert found.url == "http://127.0.0.1:9100"
+    environment = found.environment("approval")
+    assert environment["TULOU_DATABASE_URL"] == "postgresql://u:p@h/tulou_{service}"
+    assert environment["TULOU_AMQP_URI"] == "amqp://h/v"
+    assert environment["TULOU_GRPC_ADDRESS"] == "127.0.0.1:9110"
+    assert environment["TULOU_KEYRING_FILE"] == "/tmp/other/secrets/keyring.json"
+
+
+def test_without_a_broker_no_process_hears_of_one() -> None:
+    assert "TULOU_AMQP_URI" not in PLAIN.environment("approval")
+
+
+def test_another_otlp_endpoint_takes_the_place_of_the_portal(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PLAIN.environment("worker")["TULOU_OTLP_ENDPOINT"] == "http://127.0.0.1:9001"
+    monkeypatch.setenv("TULOU_OTLP_ENDPOINT", "http://collector:4318")
+    assert PLAIN.environment("worker")["TULOU_OTLP_ENDPOINT"] == "http://collector:4318"
+
+
+@pytest.mark.parametrize("port", ["eighty", "0", "65001"])
+def test_a_port_that_cannot_be_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("PORT", port)
+    with pytest.raises(SystemExit, match=r"^PORT must"):
+        city()
+
+
+def test_a_state_folder_too_deep_for_a_socket_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAR", "/" + "v" * 80)
+    with pytest.raises(SystemExit, match=r"^VAR: .* at most 75 characters"):
+        city()
