@@ -69,6 +69,11 @@ def test_two_loads_are_equal_and_in_the_order_of_the_codes() -> None:
     assert [item["code"] for item in ITEMS] == sorted(BY_CODE)
 
 
+def test_the_data_mean_the_same_where_yaml_was_built_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(load.yaml, "CSafeLoader", raising=False)
+    assert load_items() == ITEMS
+
+
 def test_every_department_handles_items_and_every_item_has_a_department() -> None:
     assert {item["department_code"] for item in ITEMS} == {department["code"] for department in load_departments()}
 

@@ -29,7 +29,7 @@ def load_items() -> list[dict[str, Any]]:
 
 
 def _read(name: str) -> Any:
-    # libyaml is ten times as fast, but PyYAML may have been built without it; both loaders are safe.
+    # libyaml is several times as fast, but PyYAML may have been built without it; both loaders are safe.
     return yaml.load((_HERE / name).read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
