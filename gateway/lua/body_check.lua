@@ -57,7 +57,11 @@ for _, binding in ipairs(BINDINGS) do
     node[key] = node[key] or {}
     node = node[key]
   end
-  node[1] = types[message]
+  -- What the path gives must not stand in the body too: the two could differ.
+  node[1] = {starts = OBJECT, fields = {}}
+  for json_name, field in pairs(types[message].fields) do
+    if not find(template, "{" .. field.name .. "}", 1, true) then node[1].fields[json_name] = field end
+  end
 end
 
 local function message_of(verb, path)

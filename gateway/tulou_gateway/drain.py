@@ -1,4 +1,4 @@
-"""Tells Envoy to turn new work away and waits for the calls that are under way. For a stop, and for a pod's preStop hook."""
+"""Tells Envoy to turn new work away and waits for the calls under way. For a stop, and for a pod's preStop hook."""
 
 import argparse
 import json

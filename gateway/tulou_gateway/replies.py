@@ -147,7 +147,7 @@ def mappers() -> Iterator[dict[str, Any]]:
                     "title": f"{title}: {reply.name}, {'gRPC' if is_grpc else 'JSON'}, {language}",
                     "filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}},
                     "status": status,
-                    "headers": [_header(key, value) for key, value in headers],
+                    "headers": [*_IDS, *(_header(key, value) for key, value in headers)],
                     "format": {"text_format_source": {"inline_string": reply.en}}
                     if is_grpc
                     else {"json_format": reply.body(language)},
@@ -171,8 +171,16 @@ def _cases() -> Iterator[tuple[str, list[dict[str, Any]], int | None, Reply]]:
     yield "any other 4xx", [_status("GE", 400)], None, known[400]
 
 
-def _header(key: str, value: str) -> dict[str, Any]:
-    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+def _header(key: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> dict[str, Any]:
+    return {"header": {"key": key, "value": value}, "append_action": action}
+
+
+# What is refused before its headers were read through has neither a request id nor a trace. It gets the one by chance, the
+# other from the clock, so that its line in the access log can be found.
+_IDS: Final = (
+    _header("x-request-id", "%UNIQUE_ID%", "ADD_IF_ABSENT"),
+    _header("traceparent", "00-%START_TIME(0000000000000%s%9f)%-%START_TIME(%9f0000001)%-00", "ADD_IF_ABSENT"),
+)
 
 
 def _status(operator: str, value: int) -> dict[str, Any]:

@@ -46,5 +46,5 @@ def _envoy(arguments: argparse.Namespace) -> list[str]:
         *("--file-flush-interval-msec", "500"),
         *("--log-level", arguments.log_level),
         # It would log the path, query and all, of every body that is too large.
-        *("--component-log-level", "filter:critical"),
+        *("--component-log-level", "http:critical"),
     ]

@@ -1,0 +1,211 @@
+"""One real Envoy in front of a service made for the test, which answers as each test tells it to."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.api import httpbody_pb2
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha import reflection
+from jwt.algorithms import RSAAlgorithm
+
+from tulou_gateway.descriptors import Rpc, load
+
+ISSUER = "https://tulou.localhost"
+# Each test has an address of its own, so that one test's calls do not use up another's.
+TOKEN_RATE = 20
+ADDRESS_RATE = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Issuer:
+    """Signs tokens as the city's issuer does, or wrongly, where a test asks for it."""
+
+    folder: Path
+    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        jwk = json.loads(RSAAlgorithm.to_jwk(self.key.public_key())) | {"kid": "k1", "alg": "RS256", "use": "sig"}
+        (self.folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
+
+    def token(self, *roles: str, key: Any = None, algorithm: str = "RS256", **claims: Any) -> str:
+        now = int(time.time())
+        whole = {"iss": ISSUER, "aud": "tulou", "sub": "u1", "iat": now, "exp": now + 600, "org": "", "region": "3506"}
+        whole |= {"roles": list(roles), "jti": str(next(self.numbers))} | claims
+        whole = {name: value for name, value in whole.items() if value is not None}
+        secret = None if algorithm == "none" else key or self.key
+        return jwt.encode(whole, secret, algorithm=algorithm, headers={"kid": "k1"})
+
+    def header(self, *roles: str, **claims: Any) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token(*roles, **claims)}"}
+
+
+class Upstream(grpc.GenericRpcHandler):
+    """A gRPC server for every RPC of the descriptor set. `answers` maps an RPC's name to what it does; absent: an empty
+    answer. `calls` keeps what came in: (name, requests, metadata)."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[[Any, grpc.ServicerContext], Any]] = {}
+        self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
+        self.port = free_port()
+        self._rpcs = {rpc.path: rpc for rpc in load().rpcs}
+        self.start()
+
+    def start(self) -> None:
+        self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        self._server.add_generic_rpc_handlers((self,))
+        reflection.enable_server_reflection([reflection.SERVICE_NAME], self._server)
+        assert self._server.add_insecure_port(f"127.0.0.1:{self.port}") == self.port
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop(0).wait()
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        rpc = self._rpcs.get(details.method)
+        if rpc is None:
+            return None
+        kind = "_".join("stream" if streams else "unary" for streams in (rpc.client_streaming, rpc.server_streaming))
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        response = GetMessageClass(rpc.response)
+        return make(self._handler(rpc, response), GetMessageClass(rpc.request).FromString, response.SerializeToString)
+
+    def _handler(self, rpc: Rpc, response: Any) -> Callable[[Any, grpc.ServicerContext], Any]:
+        def handle(request: Any, context: grpc.ServicerContext) -> Any:
+            requests = list(request) if rpc.client_streaming else [request]
+            self.calls.append((rpc.name, requests, dict(context.invocation_metadata())))
+            answer = self.answers.get(rpc.name)
+            given = answer(requests[0], context) if answer else ([] if rpc.server_streaming else response())
+            return given
+
+        return handle
+
+
+@dataclass
+class Gateway:
+    """Where the running gateway is."""
+
+    port: int
+    admin_port: int
+    access_log: Path
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def logged(self, request_id: str) -> dict[str, Any]:
+        """The access log's line of a request; Envoy writes it a moment after the answer."""
+        for _ in range(100):
+            for line in self.access_log.read_text().splitlines():
+                entry = json.loads(line)
+                if entry["request_id"] == request_id:
+                    return dict(entry)
+            time.sleep(0.05)
+        raise AssertionError(f"no line of {request_id} in the access log")
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    return Issuer(tmp_path_factory.mktemp("secrets"))
+
+
+@pytest.fixture(scope="session")
+def running_upstream() -> Iterator[Upstream]:
+    upstream = Upstream()
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture
+def upstream(running_upstream: Upstream) -> Upstream:
+    running_upstream.answers.clear()
+    running_upstream.calls.clear()
+    return running_upstream
+
+
+def start_gateway(folder: Path, issuer: Issuer, upstream_port: int, *extra: str) -> Gateway:
+    """Renders and runs as an operator would, and waits until it is healthy."""
+    port, admin_port, log = free_port(), free_port(), folder / "access.log"
+    gateway = [sys.executable, "-m", "tulou_gateway"]
+    places = ["--service", f"approval=127.0.0.1:{upstream_port}", "--jwks", str(issuer.folder / "jwks.json")]
+    ports = ["--port", str(port), "--admin-port", str(admin_port)]
+    subprocess.run(
+        [*gateway, "render", "--out", str(folder), *ports, *places, "--access-log", str(log), *extra], check=True
+    )
+    errors = (folder / "envoy.log").open("wb")
+    with errors:
+        process = subprocess.Popen(
+            [*gateway, "run", "--dir", str(folder), "--admin-port", str(admin_port), "--drain-seconds", "3"],
+            stderr=errors,
+        )
+    found = Gateway(port, admin_port, log, folder, process)
+    for _ in range(200):
+        try:
+            if httpx.get(f"{found.url}/healthz").status_code == 200:
+                return found
+        except httpx.TransportError:
+            time.sleep(0.05)
+    process.kill()
+    process.wait()
+    raise AssertionError((folder / "envoy.log").read_text())
+
+
+def stop_gateway(gateway: Gateway) -> None:
+    if gateway.process.poll() is None:
+        gateway.process.send_signal(signal.SIGTERM)
+    gateway.process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, running_upstream: Upstream) -> Iterator[Gateway]:
+    found = start_gateway(
+        tmp_path_factory.mktemp("envoy"),
+        issuer,
+        running_upstream.port,
+        *("--portal", f"127.0.0.1:{free_port()}"),  # nobody is there
+        *("--token-rate", str(TOKEN_RATE), "--address-rate", str(ADDRESS_RATE), "--trusted-hops", "1"),
+    )
+    yield found
+    stop_gateway(found)
+    complaints = [line for line in (found.folder / "envoy.log").read_text().splitlines() if "SIGTERM" not in line]
+    assert not complaints, "Envoy complained"
+
+
+@pytest.fixture
+def http(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    address = f"203.0.{hash(request.node.name) % 250}.{os.getpid() % 250}"
+    with httpx.Client(base_url=gateway.url, headers={"x-forwarded-for": address}, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def channel(gateway: Gateway) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as found:
+        yield found
+
+
+HttpBody = httpbody_pb2.HttpBody

@@ -1,0 +1,111 @@
+"""What surrounds a call: CORS, health, the access log, and the end of the process."""
+
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.tests.integration.conftest import free_port, start_gateway, stop_gateway
+from tulou.approval.v1 import approval_service_pb2 as service
+
+PAGE = {"origin": "http://localhost:3000"}
+
+
+def test_a_page_of_an_allowed_origin_may_call(http):
+    wanted = {"access-control-request-method": "PATCH", "access-control-request-headers": "authorization,content-type"}
+    answer = http.options("/approval/v1/cases/c1", headers={**PAGE, **wanted})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == PAGE["origin"]
+    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    assert "authorization" in answer.headers["access-control-allow-headers"]
+
+
+def test_a_page_may_read_what_the_gateway_adds_also_when_refused(http):
+    answer = http.get("/approval/v1/cases", headers=PAGE)
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == PAGE["origin"]
+    exposed = answer.headers["access-control-expose-headers"]
+    assert all(name in exposed for name in ("x-request-id", "traceparent", "retry-after", "grpc-status-details-bin"))
+
+
+def test_a_page_of_another_origin_may_not(http):
+    for origin in ("https://evil.example", "http://localhost.evil.example", "http://127.0.0.1.evil.example"):
+        asked = {"origin": origin, "access-control-request-method": "POST"}
+        assert "access-control-allow-origin" not in http.options("/approval/v1/cases", headers=asked).headers
+
+
+def test_every_answer_has_its_own_request_id_whatever_the_caller_sends(http):
+    first = http.get("/approval/v1/items", headers={"x-request-id": "mine"}).headers["x-request-id"]
+    second = http.get("/healthz").headers["x-request-id"]
+    assert len({first, second, "mine"}) == 3
+
+
+def test_the_access_log_tells_what_happened_and_nothing_secret(http, issuer, gateway, upstream):
+    header = issuer.header("clerk")
+    answer = http.get("/approval/v1/cases?item_code=secret-query", headers={**header, "user-agent": "test"})
+    entry = gateway.logged(answer.headers["x-request-id"])
+    assert entry["path"] == "/approval/v1/cases"
+    assert entry["rpc"] == "/tulou.approval.v1.ApprovalService/ListCases"
+    assert (entry["method"], entry["status"], entry["grpc_status"], entry["upstream"]) == ("GET", 200, "OK", "approval")
+    assert entry["trace_id"] == answer.headers["traceparent"].split("-")[1]
+    assert entry["client"].startswith("203.0.")
+    assert entry["ms"] >= 0
+    refused = http.get("/approval/v1/cases?item_code=secret-query", headers={"authorization": "Bearer secret-token"})
+    entry = gateway.logged(refused.headers["x-request-id"])
+    assert (entry["status"], entry["path"]) == (401, "/approval/v1/cases")
+    text = gateway.access_log.read_text()
+    assert "secret" not in text
+    assert header["authorization"].split()[1] not in text
+
+
+def test_metrics_are_at_the_admin_port_only(gateway, http):
+    page = httpx.get(f"http://127.0.0.1:{gateway.admin_port}/stats/prometheus")
+    assert "envoy_http_downstream_rq_total" in page.text
+    assert http.get("/stats/prometheus").status_code == 404
+
+
+@pytest.fixture
+def second_gateway(tmp_path: Any, issuer: Any, upstream: Any) -> Any:
+    gateway = start_gateway(tmp_path, issuer, upstream.port, "--otlp", f"http://127.0.0.1:{free_port()}")
+    yield gateway
+    stop_gateway(gateway)
+
+
+def test_sigterm_lets_calls_end_and_leaves_nothing(second_gateway, issuer, upstream):
+    started = threading.Event()
+
+    def slow(*_: Any) -> service.GetCaseResponse:
+        started.set()
+        time.sleep(1)
+        return service.GetCaseResponse()
+
+    upstream.answers["GetCase"] = slow
+    statuses: list[int] = []
+
+    def call() -> None:
+        url = f"{second_gateway.url}/approval/v1/cases/c1"
+        statuses.append(httpx.get(url, headers=issuer.header("clerk")).status_code)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    assert started.wait(5)
+    second_gateway.process.terminate()
+    caller.join(10)
+    assert statuses == [200]
+    assert second_gateway.process.wait(10) == 0
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{second_gateway.url}/healthz")
+
+
+def test_a_killed_runner_takes_envoy_with_it(second_gateway):
+    second_gateway.process.kill()
+    second_gateway.process.wait()
+    for _ in range(100):
+        try:
+            httpx.get(f"{second_gateway.url}/healthz")
+        except httpx.TransportError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("Envoy still answers")
