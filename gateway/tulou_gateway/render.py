@@ -98,7 +98,8 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
     values: dict[str, Any] = vars(arguments) | {
         "out": str(out),
         "admin_port": arguments.admin_port or arguments.port + 2,
-        "otlp_url": f"{arguments.otlp.rstrip('/')}/v1/traces" if arguments.otlp else "",
+        "otlp_url": f"{(arguments.otlp or 'http://nowhere').rstrip('/')}/v1/traces",
+        "sampling": arguments.sampling if arguments.otlp else 0,
         "jwks_url": arguments.jwks if "://" in arguments.jwks else "",
         "jwks_file": str(Path(arguments.jwks).resolve()),
         "max_json_bytes": MAX_JSON_BYTES,
