@@ -23,13 +23,17 @@ def start(city: City) -> subprocess.Popen[bytes]:
     """Starts supervisor with every process of the Procfile; it stays when the caller ends."""
     config = city.var / "run/supervisord.conf"
     config.write_text(_config(city))
-    return subprocess.Popen(
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
-        env=city.environment("supervisor"),
-        stdin=subprocess.DEVNULL,
-        # A Ctrl-C in the caller's terminal must reach the caller alone.
-        start_new_session=True,
-    )
+    # Never the caller's own output: who reads that to its end would wait for the end of the city.
+    with (city.var / "log/supervisor.log").open("a") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
+            env=city.environment("supervisor"),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # A Ctrl-C in the caller's terminal must reach the caller alone.
+            start_new_session=True,
+        )
 
 
 def states(city: City) -> dict[str, dict[str, Any]] | None:
