@@ -1,5 +1,6 @@
 """The real portal and a tiny stand-in for the approval API on one origin, as a gateway would offer them."""
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -129,7 +130,7 @@ def _approval(public: jwt.PyJWK) -> list[Route]:
         yield 'data: {"event": {"position": "1"}}\n\n'
         while True:
             yield ": still here\n\n"
-            await _pause()
+            await asyncio.sleep(0.2)
 
     async def watch(_request: Request) -> Response:
         return StreamingResponse(events(), media_type="text/event-stream")
@@ -146,9 +147,3 @@ def _approval(public: jwt.PyJWK) -> list[Route]:
         Route("/approval/v1/departments", departments),
         Route("/approval/v1/divisions", divisions),
     ]
-
-
-async def _pause() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.2)

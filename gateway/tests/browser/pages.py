@@ -85,8 +85,8 @@ def get_token(page: Page, *, role: str, department: str = "", region: str = "350
 
 
 def try_out(page: Page, operation: str, *, body: str | None = None, **parameters: str) -> Locator:
-    """Opens an operation ("ApprovalService_CreateCase"), presses Try it out, fills what is given over the examples, presses
-    Execute. Returns the block of the answer once it is there."""
+    """Opens an operation ("ApprovalService_CreateCase"), presses Try it out, fills what is given over the examples,
+    presses Execute. Returns the block of the answer once it is there."""
     block = page.locator(f"[id='operations-{operation.partition('_')[0]}-{operation}']")
     if "is-open" not in (block.get_attribute("class") or ""):
         block.locator(".opblock-summary-control").click()
@@ -96,6 +96,8 @@ def try_out(page: Page, operation: str, *, body: str | None = None, **parameters
         block.locator("textarea.body-param__text").fill(body)
     for name, value in parameters.items():
         block.locator(f"tr[data-param-name={name}] input").fill(value)
+    if block.locator("button.btn-clear").count():
+        block.locator("button.btn-clear").click()  # else the answer before would be taken for the new one
     block.locator("button.execute").click()
     answer = block.locator(".live-responses-table")
     expect(answer).to_be_visible(timeout=PATIENCE_MS)
@@ -109,7 +111,7 @@ def status_of(answer: Locator) -> int:
 
 def text_of(answer: Locator) -> str:
     """The body in the block of an answer."""
-    return answer.locator("tbody .highlight-code, tbody pre").first.inner_text()
+    return answer.locator("tbody .highlight-code pre").first.inner_text()
 
 
 def bars(page: Page, trace_id: str) -> dict[str, float]:
