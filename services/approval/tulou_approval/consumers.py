@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from typing import ClassVar
 
 import structlog
 from sqlalchemy.orm.exc import StaleDataError
@@ -15,6 +16,7 @@ from tulou_approval.operations import reactions, timers
 from tulou_approval.operations.acts import Desk
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
+from tulou_chassis.events import Publisher
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.worker.service import Provide, ServiceWorker
 from tulou_chassis.worker.subscribe import subscribe
@@ -28,8 +30,8 @@ class Worker(ServiceWorker):
 
     name = NAME
     settings = ApprovalSettings
-    publisher = staticmethod(publication_of)
-    desk: Desk = Provide(desk_of)  # type: ignore[assignment]
+    publisher: ClassVar[Publisher] = staticmethod(publication_of)
+    desk: Desk = Provide(desk_of)
 
     @subscribe(NAME, *NOTIFIED)
     def notify_applicant(self, session: Session, event: Event) -> None:

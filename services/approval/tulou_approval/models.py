@@ -8,7 +8,6 @@ from sqlmodel import Field, SQLModel
 
 from tulou_chassis.tables import Serial, UtcDateTime
 
-
 # SQLAlchemy counts these up with every change and refuses to write over a newer row.
 _ITEM_REVISION = Column("revision", Integer, nullable=False)
 _CASE_VERSION = Column("version", Integer, nullable=False)

@@ -1,10 +1,10 @@
-"""What the approval service reads. Who sees which rows is decided here: applicants their own, staff their department's."""
+"""What the approval service reads. Who sees which rows is decided here: applicants theirs, staff their department's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, tuple_
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, false, func, or_, tuple_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -78,7 +78,7 @@ def visible_cases(principal: Principal) -> ColumnElement[bool]:
     return or_(false(), *rules)
 
 
-def within(column: ColumnElement[str], region: str) -> ColumnElement[bool]:
+def within(column: SQLColumnExpression[str], region: str) -> ColumnElement[bool]:
     """Whether a division code lies in a region: the codes of what lies below begin with its own."""
     return column.startswith(normalise(region), autoescape=True)
 

@@ -12,7 +12,7 @@ from tulou_chassis.tokens import Principal
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """Under what a write's first answer is kept: who, which method, which request_id, and the hash of what was asked."""
+    """Under what a write's first answer is kept: who, which method, which request_id; and a hash of what was asked."""
 
     subject: str
     method: str

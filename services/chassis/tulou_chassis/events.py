@@ -1,4 +1,4 @@
-"""Events: noted by operations, written to the outbox beside the change, carried in the CloudEvents envelope `tulou.type.v1.Event`."""
+"""Events: noted by operations, written to the outbox beside the change, carried in `tulou.type.v1.Event`."""
 
 import uuid
 from collections.abc import Callable
@@ -10,16 +10,14 @@ from google.protobuf.message import Message
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import insert
 from sqlmodel import Session
-from tulou.type.v1.event_pb2 import Event
 
+from tulou.type.v1.event_pb2 import Event
 from tulou_chassis.tables import OutboxEvent
 
 TYPE_URL = "type.googleapis.com/"
 _PROPAGATOR = TraceContextTextMapPropagator()
-# The plain table, because rows that are only ever appended need nothing of the ORM (measured: half the time of an insert).
+# The plain table: rows that are only ever appended need nothing of the ORM (measured: half the time of an insert).
 _OUTBOX = OutboxEvent.__table__  # type: ignore[attr-defined]
-
-
 _PENDING = "tulou_events"
 
 

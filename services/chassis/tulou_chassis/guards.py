@@ -101,7 +101,7 @@ def telemetry() -> Guard:
 
 
 def logging(answers: Mapping[type[Exception], Answer]) -> Guard:
-    """One line a call: method, code, time, who. Never a request's content. An unexpected failure comes with its traceback."""
+    """One line a call: method, code, time, who; never a request's content. An unexpected failure has its traceback."""
 
     @asynccontextmanager
     async def guard(call: Call) -> AsyncIterator[None]:
@@ -132,7 +132,7 @@ def logging(answers: Mapping[type[Exception], Answer]) -> Guard:
 
 
 def deadline(methods: Mapping[str, Method]) -> Guard:
-    """Bounds the time of a unary call: what the caller allows, at most half a minute. Streams end by their own rules."""
+    """Bounds the time of a unary call: what the caller allows, at most half a minute. Streams have their own ends."""
 
     @asynccontextmanager
     async def guard(call: Call) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
+
 from tulou.options.v1 import access_pb2
 
 

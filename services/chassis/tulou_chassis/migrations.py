@@ -1,7 +1,7 @@
 """Alembic for every service: the same environment, one migrator at a time."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from alembic import command, context
 from alembic.config import Config
@@ -42,7 +42,7 @@ def run_environment() -> None:
     engine.dispose()
 
 
-def _render(kind: str, item: Any, _context: Any) -> str | bool:
+def _render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """A migration must not change when our types do, so it spells them in SQLAlchemy's own."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"

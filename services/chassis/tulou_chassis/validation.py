@@ -1,6 +1,6 @@
-"""Checks a request against the rules in the protos (`tulou.options.v1.rule`, REQUIRED) before anything else looks at it.
+"""Checks a request against the rules in the protos (`tulou.options.v1.rule`, REQUIRED) before anything else sees it.
 
-Our own instead of protovalidate, because each violation has to be told in Chinese and in English with the rule it breaks.
+Our own instead of protovalidate, because each violation is told in Chinese and in English with the rule it breaks.
 """
 
 import re
@@ -9,12 +9,12 @@ from datetime import date
 from functools import cache
 from typing import Any, Final
 
-from google.api import field_behavior_pb2
+from google.api import field_behavior_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
-from tulou.options.v1 import field_pb2
 
+from tulou.options.v1 import field_pb2
 from tulou_chassis.errors import InvalidFields, Violation
 
 MAX_STRING: Final = 10_000

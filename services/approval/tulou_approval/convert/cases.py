@@ -127,7 +127,7 @@ def form_from_proto(proto: Struct) -> dict[str, Any]:
 
 
 def changes_from_proto(proto: case_pb2.Case, mask: FieldMask) -> dict[str, Any]:
-    """What an update changes. Raises InvalidFields for a path that cannot be changed, or a new value that is missing."""
+    """What an update changes. Raises InvalidFields for a path that cannot be changed and for a missing new value."""
     values: dict[str, Any] = {
         "title": proto.title,
         "form": form_from_proto(proto.form),
@@ -312,7 +312,7 @@ def grant_to_proto(grant: PublishedGrant) -> case_pb2.PublishedGrant:
 
 def struct(content: Mapping[str, Any]) -> Struct:
     """A plain dict as a Struct."""
-    return ParseDict(content, Struct())
+    return ParseDict(dict(content), Struct())
 
 
 def _allowed(case: Case, principal: Principal) -> list[case_pb2.CaseAction.ValueType]:

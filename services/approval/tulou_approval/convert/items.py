@@ -41,7 +41,7 @@ def content_from_proto(proto: item_pb2.Item) -> dict[str, Any]:
 
 def merge_item(content: Mapping[str, Any], change: item_pb2.Item, mask: FieldMask) -> item_pb2.Item:
     """The draft with the fields of the mask taken from `change`. Raises InvalidFields for other fields."""
-    merged = ParseDict(content, item_pb2.Item())
+    merged = ParseDict(dict(content), item_pb2.Item())
     known = set(item_pb2.Item.DESCRIPTOR.fields_by_name) - _FIXED
     check_mask(mask, known)
     mask.MergeMessage(change, merged, replace_message_field=True, replace_repeated_field=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from tulou_approval.domain.clock import Explanation
 from tulou_approval.domain.rules import LICENCE_LAW
 
+
 class Necessity(StrEnum):
     """Whether a material must be handed in (必要性)."""
 

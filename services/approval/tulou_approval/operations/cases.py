@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, select
 
 from tulou_approval.domain.cases import MaterialRule, Necessity, check_materials
@@ -68,7 +69,7 @@ def create_case(
     columns = table.c
     # Only what a draft needs: the item's whole content is read when the case is submitted.
     item = session.execute(
-        select(
+        select_columns(
             columns.version,
             columns.name,
             columns.department_code,

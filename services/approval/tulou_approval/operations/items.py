@@ -108,7 +108,10 @@ def publish_item(session: Session, *, principal: Principal, code: str, etag: str
 
 
 def retire_item(session: Session, *, principal: Principal, code: str, etag: str, now: datetime) -> ItemVersion:
-    """Takes the published version out of force; running cases go on. Raises ItemNotFound, ItemStateForbids, StaleEtag."""
+    """Takes the published version out of force; running cases go on.
+
+    Raises ItemNotFound, ItemStateForbids, StaleEtag.
+    """
     item = _version(session, principal, code, "PUBLISHED")
     check_etag(etag, version=item.revision)
     item.state, item.retired_at = "RETIRED", now

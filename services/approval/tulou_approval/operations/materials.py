@@ -2,9 +2,9 @@
 
 import uuid
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-import filetype
+import filetype  # type: ignore[import-untyped]
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
@@ -58,7 +58,7 @@ def check_content(content: bytes, *, declared: str) -> str:
             plain = "\0" not in content.decode()
         except UnicodeDecodeError:
             plain = False
-        if plain and not content.lstrip()[:1] == b"<":
+        if plain and content.lstrip()[:1] != b"<":
             return media_type
     if found != media_type:
         raise FileTypeRefused(media_type)
@@ -125,7 +125,7 @@ def add_material(
     return file
 
 
-def _rule(session: Session, case: Case, material_code: str) -> dict[str, object]:
+def _rule(session: Session, case: Case, material_code: str) -> dict[str, Any]:
     for rule in item_of(session, case).content.get("materials", ()):
         if rule["code"] == material_code:
             return dict(rule)

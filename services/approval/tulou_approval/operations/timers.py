@@ -1,4 +1,4 @@
-"""What happens by the passing of time, case by case: each in a transaction of its own, so that one cannot stop the rest."""
+"""What happens by the passing of time, each case in a transaction of its own, so that one cannot stop the rest."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -79,7 +79,7 @@ def cases_of_other_calendars(session: Session, *, desk: Desk) -> Sequence[str]:
 
 
 def recompute_deadlines(session: Session, *, desk: Desk, case_id: str, now: datetime) -> bool:
-    """Computes a case's deadlines with today's calendar; a change is kept in the history. Gives whether there was one."""
+    """Computes a case's deadlines with today's calendar; a change goes into the history. Gives whether any changed."""
     case = session.get_one(Case, case_id)
     before = {"deadlines_before": case.deadlines}
     changed = compute_deadlines(session, desk=desk, case=case, today=civil_date(now))

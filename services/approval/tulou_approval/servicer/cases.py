@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Final
 
-from google.api.httpbody_pb2 import HttpBody
+from google.api.httpbody_pb2 import HttpBody  # type: ignore[import-untyped]
 from sqlmodel import Session
 
 from tulou.approval.v1 import approval_service_pb2 as pb
