@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from tulou_gateway import otlp
 from tulou_gateway.otlp import Malformed, Span, TooLarge, inflate, spans_of
 from tulou_gateway.trace_pages import clock, duration
-from tulou_gateway.traces import MAX_AGE_SECONDS, SECOND, TraceStore, waterfall
+from tulou_gateway.traces import MAX_AGE_SECONDS, SECOND, TraceStore, title, waterfall
 
 NOW = 1_790_000_000 * SECOND
 MS = SECOND // 1000
@@ -214,7 +214,7 @@ def test_the_list_names_root_services_and_errors(store: TraceStore) -> None:
         now=NOW,
     )
     (summary,) = store.recent()
-    assert (summary.service, summary.name) == ("gateway", "span 1")
+    assert (summary.service, summary.title) == ("gateway", "span 1")
     assert summary.services == ("gateway", "approval", "worker")
     assert (summary.spans, summary.errors, summary.duration) == (3, 1, 10 * MS)
 
@@ -305,3 +305,10 @@ def test_durations_read_well(nanoseconds: int, text: str) -> None:
 
 def test_instants_are_shown_in_shanghai() -> None:
     assert clock(1_790_000_000 * SECOND + 204_900_000) == "2026-09-21 22:13:20.204"
+
+
+def test_envoys_spans_are_called_by_method_and_path() -> None:
+    url = "http://127.0.0.1:8080/approval/v1/cases/366ad278-29cd-44d5-9805-181f3e92d952:grant"
+    assert title("ingress", {"http.method": "POST", "http.url": url}) == "POST /approval/v1/cases/…:grant"
+    assert title("GrantCase", {"http.method": "POST", "http.url": url}) == "GrantCase"
+    assert title("ingress", {}) == "ingress"

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from tulou_gateway.otlp import MAX_BODY, Malformed, TooLarge, inflate, spans_of
 from tulou_gateway.pages import BodyTooLarge, read_body, refuse, render
-from tulou_gateway.traces import SECOND, Summary, TraceStore, waterfall
+from tulou_gateway.traces import SECOND, Summary, TraceStore, title, waterfall
 
 PROTOBUF = "application/x-protobuf"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -117,7 +117,7 @@ def clock(nanoseconds: int) -> str:
     return moment.isoformat(sep=" ", timespec="milliseconds")[:23]
 
 
-_FORMATS: dict[str, Any] = {"duration": duration, "clock": clock}
+_FORMATS: dict[str, Any] = {"duration": duration, "clock": clock, "title": title}
 
 
 def _number(text: str | None, default: float) -> float:
@@ -137,7 +137,7 @@ def _summary_json(summary: Summary) -> dict[str, Any]:
         "start": _instant(summary.start),
         "durationMs": summary.duration / MILLISECOND,
         "service": summary.service,
-        "name": summary.name,
+        "title": summary.title,
         "services": summary.services,
         "spans": summary.spans,
         "errors": summary.errors,

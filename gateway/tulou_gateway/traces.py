@@ -1,9 +1,10 @@
 """The small store of spans of one machine, and how a trace is laid out as a waterfall."""
 
 import json
+import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ MAX_AGE_SECONDS = 3 * 24 * 3600
 MAX_SHOWN = 2000  # spans of one trace
 MAX_LISTED = 200  # traces of one list
 SECOND = 1_000_000_000
+_ORIGIN = re.compile(r"^[a-z]+://[^/]*")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spans (
@@ -34,14 +37,15 @@ _AS_JSON = ("attributes", "events", "links")
 
 @dataclass(frozen=True)
 class Summary:
-    """One trace in the list. `services` stand in the order in which the trace reached them; `duration` is that of its
-    longest span: what the caller waited, however late a worker took up the rest. Nanoseconds."""
+    """One trace in the list. `service` and `title` are its root's; `services` stand in the order in which the trace
+    reached them; `duration` is that of its longest span: what the caller waited, however late a worker took up the
+    rest. Nanoseconds."""
 
     trace_id: str
     start: int
     duration: int
     service: str
-    name: str
+    title: str
     services: tuple[str, ...]
     spans: int
     errors: int
@@ -134,12 +138,21 @@ class TraceStore:
 
     def _summary(self, trace_id: str, duration: int, spans: int, errors: int) -> Summary:
         # The root is the first span whose parent is not here: a caller may have sent a trace context of its own.
-        query = """SELECT service, name, start FROM spans a WHERE trace_id = ? ORDER BY EXISTS
+        query = """SELECT service, name, start, attributes FROM spans a WHERE trace_id = ? ORDER BY EXISTS
                    (SELECT 1 FROM spans b WHERE b.trace_id = a.trace_id AND b.span_id = a.parent_id), start"""
         rows = self._connection.execute(query, (trace_id,)).fetchall()
-        service, name, start = rows[0]
+        service, name, start, attributes = rows[0]
         services = dict.fromkeys(row[0] for row in [rows[0], *sorted(rows, key=lambda row: row[2])])
-        return Summary(trace_id, start, duration, service, name, tuple(services), spans, errors)
+        shown = title(name, json.loads(attributes))
+        return Summary(trace_id, start, duration, service, shown, tuple(services), spans, errors)
+
+
+def title(name: str, attributes: Mapping[str, Any]) -> str:
+    """What to call a span on a page. Envoy names all of its alike; they are called by method and path, ids left out."""
+    method, url = attributes.get("http.method"), attributes.get("http.url")
+    if name not in ("ingress", "egress") or not method or not url:
+        return name
+    return f"{method} {_UUID.sub('…', _ORIGIN.sub('', str(url)))}"
 
 
 def _row(span: Span) -> list[Any]:

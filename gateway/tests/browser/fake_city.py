@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import jwt
 import uvicorn
@@ -26,62 +26,58 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 ISSUER, AUDIENCE = "https://tulou.localhost", "tulou"
 
 
+class Work(NamedTuple):
+    """A span to be sent; `after` and `took` are milliseconds, `parent` 0 is none."""
+
+    number: int
+    parent: int
+    service: str
+    name: str
+    kind: str
+    after: float
+    took: float
+    attributes: dict[str, str]
+    fault: str = ""
+
+
+_INSERT = "INSERT INTO cases (id, item_code, item_version, title, state, owner) VALUES (?, ?, ?, ?, ?, ?)"
+_REQUEST = {"http.method": "POST", "http.url": "http://127.0.0.1/approval/v1/cases", "http.status_code": "200"}
+_SQL = {"db.system": "sqlite"}
+_PLAN = (
+    Work(1, 0, "gateway", "ingress", "SERVER", 0.0, 23.4, _REQUEST),
+    Work(2, 1, "gateway", "router approval egress", "CLIENT", 1.1, 21.8, {"upstream_cluster.name": "approval"}),
+    Work(3, 2, "approval", "tulou.approval.v1.ApprovalService/CreateCase", "SERVER", 2.0, 20.3, {"rpc.system": "grpc"}),
+    Work(4, 3, "approval", "SELECT items", "CLIENT", 3.1, 1.9, _SQL),
+    Work(5, 3, "approval", "INSERT cases", "CLIENT", 8.4, 3.6, {**_SQL, "db.statement": _INSERT}),
+    Work(6, 3, "approval", "INSERT outbox", "CLIENT", 12.9, 1.1, _SQL),
+    Work(7, 3, "approval", "COMMIT", "CLIENT", 14.6, 6.2, _SQL),
+    Work(8, 3, "worker", "approval.CaseSubmitted publish", "PRODUCER", 41.0, 6.1, {"messaging.system": "in-process"}),
+    Work(9, 8, "worker", "approval.CaseSubmitted process", "CONSUMER", 42.2, 4.4, {}, fault="mailbox full"),
+)
+
+
 def otlp(trace_id: str, *, start: int) -> bytes:
     """One request through gateway, server, database and worker, as OpenTelemetry exporters send it. `start` is in
     nanoseconds."""
-    plan: list[tuple[str, str, int, int, str, int, float, float, dict[str, Any]]] = [
-        ("gateway", "POST /approval/v1/cases", 1, 0, "SERVER", 0, 0.0, 23.4, {"http.status_code": "200"}),
-        ("gateway", "router approval egress", 2, 1, "CLIENT", 0, 1.1, 21.8, {"upstream_cluster.name": "approval"}),
-        (
-            "approval",
-            "tulou.approval.v1.ApprovalService/CreateCase",
-            3,
-            2,
-            "SERVER",
-            0,
-            2.0,
-            20.3,
-            {"rpc.system": "grpc", "rpc.grpc.status_code": "0", "enduser.role": "enterprise"},
-        ),
-        ("approval", "SELECT items", 4, 3, "CLIENT", 0, 3.1, 1.9, {"db.system": "sqlite"}),
-        (
-            "approval",
-            "INSERT cases",
-            5,
-            3,
-            "CLIENT",
-            0,
-            8.4,
-            3.6,
-            {
-                "db.system": "sqlite",
-                "db.statement": "INSERT INTO cases (id, item_code, item_version, title, state, owner) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-            },
-        ),
-        ("approval", "INSERT outbox", 6, 3, "CLIENT", 0, 12.9, 1.1, {"db.system": "sqlite"}),
-        ("approval", "COMMIT", 7, 3, "CLIENT", 0, 14.6, 6.2, {"db.system": "sqlite"}),
-        ("worker", "relay approval.CaseSubmitted", 8, 3, "PRODUCER", 0, 41.0, 6.1, {"messaging.system": "in-process"}),
-        ("worker", "notice applicant", 9, 8, "CONSUMER", 2, 42.2, 4.4, {"messaging.operation": "process"}),
-    ]
     request = ExportTraceServiceRequest()
-    for service in dict.fromkeys(row[0] for row in plan):
+    for service in dict.fromkeys(work.service for work in _PLAN):
         part = request.resource_spans.add()
         part.resource.attributes.add(key="service.name").value.string_value = service
         scope = part.scope_spans.add()
-        for name, number, parent, kind, status, after, took, attributes in (r[1:] for r in plan if r[0] == service):
+        for work in (work for work in _PLAN if work.service == service):
             span = scope.spans.add(
                 trace_id=bytes.fromhex(trace_id),
-                span_id=number.to_bytes(8, "big"),
-                parent_span_id=parent.to_bytes(8, "big") if parent else b"",
-                name=name,
-                kind=Span.SpanKind.Value(f"SPAN_KIND_{kind}"),
-                start_time_unix_nano=start + int(after * 1e6),
-                end_time_unix_nano=start + int((after + took) * 1e6),
-                status=Status(code=Status.StatusCode.Name(status), message="mailbox full" if status == 2 else ""),
+                span_id=work.number.to_bytes(8, "big"),
+                parent_span_id=work.parent.to_bytes(8, "big") if work.parent else b"",
+                name=work.name,
+                kind=Span.SpanKind.Value(f"SPAN_KIND_{work.kind}"),
+                start_time_unix_nano=start + round(work.after * 1e6),
+                end_time_unix_nano=start + round((work.after + work.took) * 1e6),
             )
-            for key, value in attributes.items():
+            for key, value in work.attributes.items():
                 span.attributes.add(key=key).value.string_value = value
+            if work.fault:
+                span.status.CopyFrom(Status(code=Status.STATUS_CODE_ERROR, message=work.fault))
     return request.SerializeToString()
 
 
