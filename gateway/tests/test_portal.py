@@ -21,10 +21,11 @@ from gateway.tests.browser.fake_city import TRACE, otlp
 from tulou_gateway import tokens
 from tulou_gateway.descriptors import load
 from tulou_gateway.otlp import MAX_BODY
-from tulou_gateway.portal import Issuer, create_app
+from tulou_gateway.portal import Issuer, create_app, document_of, roles_of
 from tulou_gateway.traces import TraceStore
 
 API = load()
+DOCUMENT, ROLES = document_of(API), roles_of(API)
 NOW = 1_900_000_000 * 1_000_000_000
 PROTOBUF = {"content-type": "application/x-protobuf"}
 ISSUER, AUDIENCE = "https://tulou.localhost", "tulou"
@@ -60,14 +61,14 @@ def portal(secrets: Path) -> Iterator[Client]:
     """With everything a city on one machine has."""
     store = TraceStore(":memory:")
     issuer = Issuer((secrets / "issuer.pem").read_bytes(), ISSUER, AUDIENCE)
-    yield Client(create_app(API, traces=store, issuer=issuer))
+    yield Client(create_app(document=DOCUMENT, roles=ROLES, traces=store, issuer=issuer))
     store.close()
 
 
 @pytest.fixture
 def bare() -> Client:
     """Without traces and tokens, as in a cluster."""
-    return Client(create_app(API, traces=None, issuer=None))
+    return Client(create_app(document=DOCUMENT, roles=ROLES, traces=None, issuer=None))
 
 
 def claims_of(secrets: Path, token: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ _ERRORS: dict[str, tuple[str, str, Schema]] = {
             "数据已被他人更新，请重新读取。",
             reason="ETAG_STALE",
             domain="tulou",
-            metadata={"etag": "8"},
+            metadata={"etag": "v8"},
         ),
     ),
     "429": (

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,11 @@ class Role:
     english: str
 
 
-def create_app(api: Api, *, traces: TraceStore | None, issuer: Issuer | None) -> Starlette:
-    """The portal of one API. Without a store there are no trace pages, without an issuer no tokens."""
-    document = json.dumps(openapi.build(api, openapi.examples()), ensure_ascii=False).encode()
+def create_app(
+    *, document: bytes, roles: Sequence[Role], traces: TraceStore | None, issuer: Issuer | None
+) -> Starlette:
+    """The portal over an OpenAPI document. Without a store there are no trace pages, without an issuer no tokens."""
     etag = f'"{hashlib.sha256(document).hexdigest()[:16]}"'
-    roles = roles_of(api)
 
     def home(request: Request) -> Response:
         return render(request, "home.html", has_tokens=issuer is not None)
@@ -104,6 +104,11 @@ def create_app(api: Api, *, traces: TraceStore | None, issuer: Issuer | None) ->
     return app
 
 
+def document_of(api: Api) -> bytes:
+    """The OpenAPI document of the API with the packaged examples, as JSON."""
+    return json.dumps(openapi.build(api, openapi.examples()), ensure_ascii=False).encode()
+
+
 def roles_of(api: Api) -> list[Role]:
     """The roles that the API's RPCs name, in the order of the protos, with the words of their comments."""
     used = {role for rpc in api.rpcs if rpc.access for role in rpc.access.roles}
@@ -130,11 +135,14 @@ def main(argv: list[str]) -> None:
     add("--audience", default=os.environ.get("TULOU_OIDC_AUDIENCE", "tulou"), help="aud of tokens")
     given = parser.parse_args(argv)
     key = given.signing_key
+    api = load()
     app = create_app(
-        load(),
+        document=document_of(api),
+        roles=roles_of(api),
         traces=TraceStore(given.traces) if given.traces else None,
         issuer=Issuer(key.read_bytes(), given.issuer, given.audience) if key else None,
     )
+    del api  # It is large, and not needed any more.
     uvicorn.run(
         app,
         host=given.address,

@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 
 from tulou_gateway import openapi, tokens
 from tulou_gateway.descriptors import load
-from tulou_gateway.portal import Issuer, create_app
+from tulou_gateway.portal import Issuer, create_app, document_of, roles_of
 from tulou_gateway.traces import TraceStore
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -86,8 +86,10 @@ def fake_city(directory: Path) -> Iterator[str]:
     """Serves on a free port until the block ends; gives the origin."""
     tokens.create_issuer(directory)
     key = (directory / "issuer.pem").read_bytes()
+    api = load()
     portal = create_app(
-        load(),
+        document=document_of(api),
+        roles=roles_of(api),
         traces=TraceStore(directory / "traces.db"),
         issuer=Issuer(key, ISSUER, AUDIENCE),
     )
