@@ -14,7 +14,6 @@ def main(arguments: list[str]) -> None:
         return run(*(f"tulou_{service.name}.consumers:Worker" for service in SERVICES))
 
     from tulou_city import supervise, up
-    from tulou_city.demo import demo
     from tulou_city.layout import city
     from tulou_city.tokens import ROLES, token
 
@@ -38,6 +37,8 @@ def main(arguments: list[str]) -> None:
         case "status":
             up.status(city())
         case "demo":
+            from tulou_city.demo import demo
+
             demo(city())
         case "token":
             print(token(city(), role=given.role, sub=given.sub, org=given.org, region=given.region))

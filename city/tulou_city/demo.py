@@ -3,6 +3,7 @@
 import json
 import secrets
 from typing import Any, Final
+from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx
@@ -64,11 +65,11 @@ class Day:
 
         tell("The market supervision bureau's window looks at it and asks, once, for everything that is missing.")
         self.act("clerk", "startPreReview")
-        entries = [{"materialCode": needed[-1], "requirement": "平面图须标明各功能间名称和面积"}]
+        entries = [{"materialCode": sample.FLOOR_PLAN, "requirement": "平面图须标明各功能间名称和面积"}]
         self.act("clerk", "requestCorrection", entries=entries)
 
         tell("She hands it in again; the window accepts, and the decision clock starts.")
-        self.upload(needed[-1], "更正后的材料.pdf")
+        self.upload(sample.FLOOR_PLAN, "更正后的平面图.pdf")
         self.act("citizen", "resubmit")
         self.act("clerk", "accept")
 
@@ -130,7 +131,7 @@ class Day:
             raise SystemExit(f"{method} {path} was refused with {response.status_code}:\n{response.text}")
         answer = response.json()
         if show:
-            target = response.request.url.raw_path.decode()
+            target = unquote(response.request.url.raw_path.decode())
             out.print(f"[bold cyan]{who or 'anyone':>9}[/] [bold]{method}[/] {escape(target)}")
             if body:
                 shown = f"{len(body)} bytes" if isinstance(body, bytes) else short(body)

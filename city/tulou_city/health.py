@@ -1,11 +1,11 @@
 """Whether each part of the city answers, asked the way its users ask."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 
 import grpc
-import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tulou_city.layout import HOST, City
@@ -28,7 +28,7 @@ def parts(city: City) -> list[Part]:
     """Everything a user or an operator of the city can open; the gateway's rows first."""
     admin, worker = f"http://{HOST}:{city.port + 2}", f"http://{HOST}:{city.port + 3}"
     found = [
-        Part("Gateway (JSON, gRPC, gRPC-Web)", city.url, "gateway", _answers(f"{admin}/ready")),
+        Part("Gateway", city.url, "gateway", _answers(f"{admin}/ready")),
         Part("API documentation", f"{city.url}/docs", "portal", _answers(f"{city.url}/docs")),
         Part("OpenAPI document", f"{city.url}/openapi.json", "portal", _answers(f"{city.url}/openapi.json")),
         Part("Traces", f"{city.url}/traces", "portal", _answers(f"{city.url}/traces")),
@@ -44,9 +44,12 @@ def parts(city: City) -> list[Part]:
 
 
 def _answers(url: str) -> Callable[[], bool]:
+    address, _, path = url.removeprefix("http://").partition("/")
+
     def probe() -> bool:
-        with suppress(httpx.HTTPError):
-            return httpx.get(url, timeout=PROBE_SECONDS, follow_redirects=True, trust_env=False).is_success
+        with suppress(OSError, HTTPException), closing(HTTPConnection(address, timeout=PROBE_SECONDS)) as connection:
+            connection.request("GET", f"/{path}")
+            return connection.getresponse().status < 400
         return False
 
     return probe

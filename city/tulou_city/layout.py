@@ -64,6 +64,7 @@ class City:
             "TULOU_ENVOY_DIR": str(self.var / "envoy"),
             "TULOU_VAR": str(self.var),
             "PORT": str(self.port),
+            "ADMIN_PORT": str(self.port + 2),
         }
         if self.amqp_uri:
             own["TULOU_AMQP_URI"] = self.amqp_uri

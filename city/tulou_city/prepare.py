@@ -76,8 +76,8 @@ def _holders() -> dict[int, str]:
     return found
 
 
-def render_gateway(city: City) -> None:
-    """Writes Envoy's configuration into var/envoy."""
+def render_gateway(city: City, *more: str) -> None:
+    """Writes Envoy's configuration into var/envoy; `more` are further arguments of the gateway's `render`."""
     environment = city.environment("gateway")
     command = [
         sys.executable,
@@ -94,7 +94,7 @@ def render_gateway(city: City) -> None:
     command += ["--jwks", environment["TULOU_OIDC_JWKS"]]
     for service in SERVICES:
         command += ["--service", f"{service.name}={HOST}:{city.port + service.grpc_offset}"]
-    _run(command, environment)
+    _run([*command, *more], environment)
 
 
 def fill_databases(city: City) -> None:

@@ -10,6 +10,8 @@ from tulou_city.tokens import token
 
 ITEM: Final = "SCJG-XK-0001"
 DEPARTMENT: Final = "SCJG"
+# The material that shows equipment, layout and flow of work.
+FLOOR_PLAN: Final = "M03"
 IDENTITY_NUMBER: Final = "350602199003070028"
 CASE: Final[dict[str, Any]] = {
     "itemCode": ITEM,

@@ -16,7 +16,6 @@ from tulou_city.layout import MARKER, City
 
 # A server drains for at most 20 seconds (DESIGN: graceful end); supervisor kills what takes longer.
 STOP_SECONDS: Final = 25
-GROUP: Final = "city"
 
 
 def start(city: City) -> subprocess.Popen[bytes]:
@@ -99,11 +98,15 @@ file = {var}/run/supervisor.sock
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-
-[group:{GROUP}]
-programs = {",".join(programs)}
 """
     ]
+    # Ended from the last to the first: the gateway turns calls away while the services finish theirs, and the portal
+    # still takes their last spans.
+    order = {"portal": 1, "gateway": 3}
+    for place in (1, 2, 3):
+        names = [name for name in programs if order.get(name, 2) == place]
+        if names:
+            sections.append(f"[group:{place}]\nprograms = {','.join(names)}\npriority = {place}\n")
     for name, command in programs.items():
         environment = city.environment(name)
         addresses = ",".join(f'{key}="{environment[key]}"' for key in ("TULOU_GRPC_ADDRESS", "TULOU_METRICS_ADDRESS"))
@@ -115,7 +118,6 @@ autorestart = true
 # Each further try waits one second longer; a city never gives a process up.
 startretries = 1000000
 stopwaitsecs = {STOP_SECONDS}
-stopasgroup = true
 killasgroup = true
 redirect_stderr = true
 stdout_logfile = {var}/log/{name}.log

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -53,7 +54,7 @@ def up(city: City, *, detach: bool) -> None:
 
 def show(city: City) -> None:
     """Prints what is where and whether it is healthy, and a command line to try it with."""
-    table = Table("what", "URL", "health")
+    table = Table("what", "URL", "health", box=SIMPLE)
     for part in parts(city):
         table.add_row(part.what, part.url, "[green]healthy[/]" if part.healthy() else "[red]no answer[/]")
     out.print(table)
@@ -67,13 +68,14 @@ def status(city: City) -> None:
     found = supervise.states(city)
     if found is None:
         raise SystemExit(f"No city runs in {city.var}; make up starts it.")
-    table = Table("process", "state", "pid", "resident memory")
-    supervised = {state["pid"]: f"{name}|{state['statename']}" for name, state in found.items()}
+    table = Table("process", "state", "pid", "resident memory", box=SIMPLE)
+    names = {state["pid"]: name for name, state in found.items()}
     total = 0
     for process in supervise.members(city):
-        name, _, state = supervised.get(process.pid, f"{process.name()}|").partition("|")
+        name = names.get(process.pid, process.name())
         resident = process.memory_info().rss
         total += resident
+        state = found.get(name, {}).get("statename", "")
         table.add_row(name, state, str(process.pid), f"{resident / 2**20:.0f} MB")
     table.add_row("all", "", "", f"{total / 2**20:.0f} MB", style="bold")
     out.print(table)
