@@ -13,18 +13,19 @@ local MAX_DEPTH = 32
 
 -- Types. `starts` holds the bytes a value may begin with; null is allowed everywhere, values are the transcoder's to check.
 -- A message has `fields`, a map has `values`, a list has `items`. What has none of them is free inside. nil: anything.
-local function starts(characters)
+local function bytes(characters)
   local found = {}
-  for character in (characters .. "n"):gmatch(".") do found[byte(character)] = true end
+  for i = 1, #characters do found[byte(characters, i)] = true end
   return found
 end
 
-local OBJECT, ARRAY = starts("{"), starts("[")
+local OBJECT, ARRAY = bytes("{n"), bytes("[n")
+local LITERAL, ENDS = bytes("-0123456789tfn"), bytes(" \n\r\t,]}")
 local types = {
-  string = {starts = starts('"')},
-  number = {starts = starts('"-0123456789')}, -- 64 bits are written as text
-  bool = {starts = starts("tf")},
-  enum = {starts = starts('"-0123456789')},
+  string = {starts = bytes('"n')},
+  number = {starts = bytes('"-0123456789n')}, -- 64 bits are written as text
+  bool = {starts = bytes("tfn")},
+  enum = {starts = bytes('"-0123456789n')},
   object = {starts = OBJECT},
   array = {starts = ARRAY},
 }
@@ -137,8 +138,12 @@ local function check(text, type)
     end
     depth = depth - 1
   else -- a number, true, false or null: up to what ends it
-    if not find(text, "^[-0-9tfn]", i) then return "json", place(depth, names, counts) end
-    i = (find(text, "[%s,%]}]", i) or #text + 1) - 1
+    if not LITERAL[c] then return "json", place(depth, names, counts) end
+    repeat
+      i = i + 1
+      c = byte(text, i)
+    until not c or ENDS[c]
+    i = i - 1
   end
 
   ::after::

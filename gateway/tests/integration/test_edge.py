@@ -2,12 +2,15 @@
 
 import threading
 import time
-from typing import Any
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from gateway.tests.integration.conftest import free_port, start_gateway, stop_gateway
+from gateway.tests.integration.conftest import start_gateway, stop_gateway
 from tulou.approval.v1 import approval_service_pb2 as service
 
 PAGE = {"origin": "http://localhost:3000"}
@@ -66,11 +69,67 @@ def test_metrics_are_at_the_admin_port_only(gateway, http):
     assert http.get("/stats/prometheus").status_code == 404
 
 
+class Collector(BaseHTTPRequestHandler):
+    """Keeps the spans that are sent to it."""
+
+    spans: ClassVar[list[tuple[str, Span]]] = []
+
+    def do_POST(self) -> None:
+        body = b""
+        # Envoy sends in chunks.
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            names = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
+            self.spans.extend((names["service.name"], span) for scope in resource.scope_spans for span in scope.spans)
+        self.send_response(200)
+        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+
 @pytest.fixture
-def second_gateway(tmp_path: Any, issuer: Any, upstream: Any) -> Any:
-    gateway = start_gateway(tmp_path, issuer, upstream.port, "--otlp", f"http://127.0.0.1:{free_port()}")
+def collector() -> Any:
+    Collector.spans.clear()
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def second_gateway(tmp_path: Any, issuer: Any, upstream: Any, collector: int) -> Any:
+    gateway = start_gateway(tmp_path, issuer, upstream.port, "--otlp", f"http://127.0.0.1:{collector}")
     yield gateway
     stop_gateway(gateway)
+
+
+def test_each_call_is_a_span_between_the_callers_and_the_services(second_gateway, issuer, upstream):
+    parent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+    headers = {"traceparent": parent, **issuer.header("clerk")}
+    answer = httpx.get(f"{second_gateway.url}/approval/v1/cases?item_code=secret", headers=headers)
+    span_id = upstream.calls[0][2]["traceparent"].split("-")[2]
+    for _ in range(200):
+        found = {span.span_id.hex(): (name, span) for name, span in Collector.spans}
+        if span_id in found:
+            break
+        time.sleep(0.05)
+    service_name, span = found[span_id]
+    assert service_name == "gateway"
+    assert span.trace_id.hex() == "0123456789abcdef0123456789abcdef"
+    assert span.parent_span_id.hex() == "0123456789abcdef"
+    assert answer.headers["traceparent"] == f"00-{span.trace_id.hex()}-{span_id}-01"
+    tags = {pair.key: pair.value.string_value for pair in span.attributes}
+    assert tags["http.url"] == f"{second_gateway.url}/approval/v1/cases"
+    assert tags["request_id"] == answer.headers["x-request-id"]
+    assert "secret" not in str(span)
 
 
 def test_sigterm_lets_calls_end_and_leaves_nothing(second_gateway, issuer, upstream):
