@@ -1,12 +1,13 @@
-"""The database of a server process. Reads and writes are plain functions on a SQLModel Session, run beside the event loop."""
+"""The database of a server process. Reads and writes are plain functions on a SQLModel Session."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.message import Message
-from sqlalchemy import event, insert, select
+from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import Session
@@ -17,7 +18,6 @@ from tulou_chassis.events import Publisher, write_outbox
 from tulou_chassis.tables import IdempotencyRecord
 
 T = TypeVar("T")
-M = TypeVar("M", bound=Message)
 SQLITE_READERS: Final = 4
 _IDEMPOTENCY = IdempotencyRecord.__table__  # type: ignore[attr-defined]
 
@@ -27,6 +27,8 @@ class Database:
 
     def __init__(self, url: str, *, pool: int, publisher: Publisher) -> None:
         self._publisher = publisher
+        # Set when the server begins to stop, for what reads without end.
+        self.closing = asyncio.Event()
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             self.writer = _sqlite(parsed, size=1, begin="BEGIN IMMEDIATE")
@@ -38,37 +40,48 @@ class Database:
                 max_overflow=0,
                 pool_timeout=5,
                 connect_args={"timeout": 5, "command_timeout": 30},
+                # An error's words go to the log, and the values of a row are nothing for a log.
+                hide_parameters=True,
             )
             # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
             self.reader = self.writer.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that statements are traced on. PostgreSQL's reader is the writer with another option."""
+        sqlite = self.writer.dialect.name == "sqlite"
+        return (self.writer.sync_engine, self.reader.sync_engine) if sqlite else (self.writer.sync_engine,)
 
     async def read(self, query: Callable[[Session], T]) -> T:
         """Runs a query. Each statement sees its own snapshot."""
         async with AsyncSession(self.reader, sync_session_class=Session, autoflush=False) as session:
             return await session.run_sync(query)  # type: ignore[arg-type]
 
-    async def write(self, operation: Callable[[Session], M]) -> M:
+    async def write(self, operation: Callable[[Session], T]) -> T:
         """Runs an operation in one transaction and keeps its answer under the call's request_id, in that transaction.
 
-        The first answer is looked up only when the operation or the commit fails: a replay finds its own traces (a stale
-        etag, a taken key), so the ordinary write pays one insert and no query. Raises what the operation raises, or
-        Refusal with REQUEST_ID_REUSED.
+        The first answer is looked up only when the operation or the commit fails: a replay finds its own traces (a
+        stale etag, a taken key), so the ordinary write pays one insert and no query. Raises what the operation raises,
+        or Refusal with REQUEST_ID_REUSED.
         """
         call = CURRENT.get(None)
         key = call.idempotency if call else None
 
-        def transaction(session: Session) -> M:
+        def transaction(session: Session) -> T:
             with session.begin():
                 answer = operation(session)
                 session.flush()
                 now = datetime.now(UTC)
                 write_outbox(session, self._publisher, now=now)
                 if key is not None:
-                    session.connection().execute(insert(_IDEMPOTENCY), _record(key, answer, now))
+                    session.connection().execute(insert(_IDEMPOTENCY), _record(key, cast(Message, answer), now))
             return answer
 
         try:
-            async with AsyncSession(self.writer, sync_session_class=Session, expire_on_commit=False) as session:
+            # Without autoflush a row is updated once, at the end, not once for every query in between.
+            async with AsyncSession(
+                self.writer, sync_session_class=Session, expire_on_commit=False, autoflush=False
+            ) as session:
                 return await session.run_sync(transaction)  # type: ignore[arg-type]
         except Exception:
             # Whatever failed, a first answer that stands is the answer; without one the failure goes on its way.
@@ -112,7 +125,11 @@ def _first_answer(session: Session, key: IdempotencyKey) -> tuple[bytes, bytes] 
 
 def _sqlite(url: URL, *, size: int, begin: str | None) -> AsyncEngine:
     engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite"), pool_size=size, max_overflow=0, pool_timeout=10
+        url.set(drivername="sqlite+aiosqlite"),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=10,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

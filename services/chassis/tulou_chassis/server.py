@@ -136,9 +136,10 @@ def serve(service: Service, settings: Settings) -> None:
     shut_telemetry_down()
 
 
-async def _serve(service: Service, settings: Settings) -> None:
-    database = Database(settings.database_for(service.name), pool=settings.database_pool, publisher=service.publisher)
-    trace_statements(database.writer.sync_engine, database.reader.sync_engine)
+def make_server(
+    service: Service, settings: Settings, database: Database
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """The server, not started, with the service behind its guards, health and reflection. It listens nowhere yet."""
     methods = methods_of(service.descriptors)
     verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks=settings.oidc_jwks)
     server = grpc.aio.server(
@@ -156,6 +157,13 @@ async def _serve(service: Service, settings: Settings) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     names = [descriptor.full_name for descriptor in service.descriptors]
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    return server, healthy
+
+
+async def _serve(service: Service, settings: Settings) -> None:
+    database = Database(settings.database_for(service.name), pool=settings.database_pool, publisher=service.publisher)
+    trace_statements(*database.engines)
+    server, healthy = make_server(service, settings, database)
     try:
         server.add_insecure_port(settings.grpc_address)
     except RuntimeError:
@@ -171,6 +179,7 @@ async def _serve(service: Service, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await server.start()
+    names = ["", *(descriptor.full_name for descriptor in service.descriptors)]
     watch = asyncio.create_task(_watch_health(database, healthy, names))
     log.info("serving", address=settings.grpc_address)
     await stop.wait()
@@ -178,6 +187,7 @@ async def _serve(service: Service, settings: Settings) -> None:
     log.info("draining", seconds=settings.drain_seconds)
     watch.cancel()
     await healthy.enter_graceful_shutdown()
+    database.closing.set()
     await server.stop(settings.drain_seconds)
     metrics_server.shutdown()
     await database.close()
@@ -195,6 +205,6 @@ async def _watch_health(database: Database, healthy: health.aio.HealthServicer, 
         except Exception as error:
             log.warning("database_unreachable", error=type(error).__name__)
             status = health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in ("", *names):
+        for name in names:
             await healthy.set(name, status)
         await asyncio.sleep(HEALTH_EVERY_SECONDS)

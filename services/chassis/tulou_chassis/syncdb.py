@@ -52,7 +52,7 @@ class SyncDatabase:
 
     def write(self, operation: Callable[[Session], T]) -> T:
         """Runs an operation in one transaction, with the outbox rows of what it emitted. Not to be nested."""
-        with self._gate, Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._gate, Session(self._writer, expire_on_commit=False, autoflush=False) as session, session.begin():
             answer = operation(session)
             session.flush()
             write_outbox(session, self._publisher, now=datetime.now(UTC))
