@@ -2,7 +2,7 @@
 
 import itertools
 import json
-import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,17 +19,16 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from google.api import httpbody_pb2
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha import reflection
 from jwt.algorithms import RSAAlgorithm
 
-from tulou_gateway.descriptors import Rpc, load
+from tulou_gateway import render
+from tulou_gateway.descriptors import Api, Rpc, load
 
 ISSUER = "https://tulou.localhost"
-# Each test has an address of its own, so that one test's calls do not use up another's.
-TOKEN_RATE = 20
-ADDRESS_RATE = 60
+# More than any test can ask for; test_limits.py has a gateway of its own.
+UNLIMITED = ("--token-rate", "1000000", "--address-rate", "1000000")
 
 
 def free_port() -> int:
@@ -148,20 +147,19 @@ def upstream(running_upstream: Upstream) -> Upstream:
 
 
 def start_gateway(folder: Path, issuer: Issuer, upstream_port: int, *extra: str) -> Gateway:
-    """Renders and runs as an operator would, and waits until it is healthy."""
+    """The gateway before the upstream."""
+    return run_gateway(folder, issuer, "--service", f"approval=127.0.0.1:{upstream_port}", *extra)
+
+
+def run_gateway(folder: Path, issuer: Issuer, *extra: str, api: Api | None = None) -> Gateway:
+    """Renders and runs, and waits until it is healthy."""
     port, admin_port, log = free_port(), free_port(), folder / "access.log"
-    gateway = [sys.executable, "-m", "tulou_gateway"]
-    places = ["--service", f"approval=127.0.0.1:{upstream_port}", "--jwks", str(issuer.folder / "jwks.json")]
-    ports = ["--port", str(port), "--admin-port", str(admin_port)]
-    subprocess.run(
-        [*gateway, "render", "--out", str(folder), *ports, *places, "--access-log", str(log), *extra], check=True
-    )
-    errors = (folder / "envoy.log").open("wb")
-    with errors:
-        process = subprocess.Popen(
-            [*gateway, "run", "--dir", str(folder), "--admin-port", str(admin_port), "--drain-seconds", "3"],
-            stderr=errors,
-        )
+    arguments = ["--port", str(port), "--admin-port", str(admin_port), "--jwks", str(issuer.folder / "jwks.json")]
+    arguments += ["--out", str(folder), "--access-log", str(log), *extra]
+    render.render(render.parser().parse_args(arguments), api or load())
+    command = [sys.executable, "-m", "tulou_gateway", "run", "--dir", str(folder), "--admin-port", str(admin_port)]
+    with (folder / "envoy.log").open("wb") as errors:
+        process = subprocess.Popen([*command, "--drain-seconds", "3"], stderr=errors)
     found = Gateway(port, admin_port, log, folder, process)
     for _ in range(200):
         try:
@@ -187,7 +185,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, running_up
         issuer,
         running_upstream.port,
         *("--portal", f"127.0.0.1:{free_port()}"),  # nobody is there
-        *("--token-rate", str(TOKEN_RATE), "--address-rate", str(ADDRESS_RATE), "--trusted-hops", "1"),
+        *UNLIMITED,
     )
     yield found
     stop_gateway(found)
@@ -196,9 +194,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, running_up
 
 
 @pytest.fixture
-def http(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
-    address = f"203.0.{hash(request.node.name) % 250}.{os.getpid() % 250}"
-    with httpx.Client(base_url=gateway.url, headers={"x-forwarded-for": address}, timeout=20) as client:
+def http(gateway: Gateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, timeout=20) as client:
         yield client
 
 
@@ -208,4 +205,17 @@ def channel(gateway: Gateway) -> Iterator[grpc.Channel]:
         yield found
 
 
-HttpBody = httpbody_pb2.HttpBody
+def assert_refused(answer: httpx.Response, http_status: int, code: int, reason: str, locale: str = "zh-CN") -> Any:
+    """The model that every refusal follows; returns its field violations."""
+    assert (answer.status_code, answer.headers["content-type"]) == (http_status, "application/json")
+    assert answer.headers["x-request-id"]
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", answer.headers["traceparent"])
+    error = answer.json()
+    assert set(error) == {"code", "message", "details"}
+    assert (error["code"], bool(error["message"])) == (code, True)
+    details = {detail["@type"].rpartition(".")[2]: detail for detail in error["details"]}
+    assert (details["ErrorInfo"]["reason"], details["ErrorInfo"]["domain"]) == (reason, "tulou")
+    assert details["LocalizedMessage"]["locale"] == locale
+    chinese = any("\u4e00" <= character <= "\u9fff" for character in details["LocalizedMessage"]["message"])
+    assert chinese == (locale == "zh-CN")
+    return details.get("BadRequest", {}).get("fieldViolations", [])

@@ -1,40 +1,23 @@
 """Calls that the gateway answers itself: each in the one error model, in the caller's language, over each protocol."""
 
 import json
-import re
 import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from gateway.tests.integration.conftest import assert_refused
 from tulou.approval.v1 import approval_service_pb2 as service
 from tulou.approval.v1 import approval_service_pb2_grpc
 
 SUBMIT = "/approval/v1/cases/c1:submit"
-
-
-def assert_refused(answer: httpx.Response, http_status: int, code: int, reason: str, locale: str = "zh-CN") -> Any:
-    """The model that every refusal follows; returns its field violations."""
-    assert (answer.status_code, answer.headers["content-type"]) == (http_status, "application/json")
-    assert answer.headers["x-request-id"]
-    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", answer.headers["traceparent"])
-    error = answer.json()
-    assert set(error) == {"code", "message", "details"}
-    assert (error["code"], bool(error["message"])) == (code, True)
-    details = {detail["@type"].rpartition(".")[2]: detail for detail in error["details"]}
-    assert (details["ErrorInfo"]["reason"], details["ErrorInfo"]["domain"]) == (reason, "tulou")
-    assert details["LocalizedMessage"]["locale"] == locale
-    chinese = any("\u4e00" <= character <= "\u9fff" for character in details["LocalizedMessage"]["message"])
-    assert chinese == (locale == "zh-CN")
-    return details.get("BadRequest", {}).get("fieldViolations", [])
 
 
 # -- Who calls.
@@ -252,27 +235,6 @@ def test_too_many_or_too_large_headers_are_refused(http):
     assert_refused(http.get("/approval/v1/items", headers=many), 431, 8, "TOO_LARGE")
 
 
-def test_a_token_that_asks_too_often_must_wait(http, issuer):
-    header = issuer.header("clerk")
-    answers = [http.get("/approval/v1/cases", headers=header) for _ in range(50)]
-    refused = [answer for answer in answers if answer.status_code != 200]
-    assert refused
-    assert_refused(refused[0], 429, 8, "RATE_LIMITED")
-    assert int(refused[0].headers["retry-after"]) >= 1
-    # Another token at the same address may go on.
-    assert http.get("/approval/v1/cases", headers=issuer.header("clerk")).status_code == 200
-
-
-def test_an_address_that_asks_too_often_must_wait(http, gateway):
-    answers = [http.get("/approval/v1/items", headers={"accept-language": "en"}) for _ in range(150)]
-    refused = [answer for answer in answers if answer.status_code != 200]
-    assert refused
-    assert_refused(refused[0], 429, 8, "RATE_LIMITED", "en")
-    assert int(refused[0].headers["retry-after"]) >= 1
-    other = httpx.get(f"{gateway.url}/approval/v1/items", headers={"x-forwarded-for": "198.51.100.9"})
-    assert other.status_code == 200
-
-
 # -- When the service is slow or gone.
 
 
@@ -326,14 +288,6 @@ def test_grpc_callers_get_the_right_status_with_details(channel, issuer):
     bad = {"authorization": "Bearer abc", "accept-language": "en"}
     assert_grpc_refused(channel, bad, grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID", "en")
     assert_grpc_refused(channel, issuer.header("courier"), grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED")
-
-
-def test_a_grpc_caller_that_asks_too_often_is_told_so(channel, issuer):
-    metadata = tuple(issuer.header("clerk").items())
-    stub = approval_service_pb2_grpc.ApprovalServiceStub(channel)
-    request = service.GetCaseRequest(case_id="c1")
-    codes = {stub.GetCase.future(request, metadata=metadata).code() for _ in range(60)}
-    assert codes == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 def test_grpc_reaches_no_method_that_is_not_in_the_protos(channel, issuer):
