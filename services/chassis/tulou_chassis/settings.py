@@ -13,7 +13,7 @@ S = TypeVar("S", bound="Settings")
 class Settings(BaseSettings):
     """Settings (`TULOU_…`) that every service has. A service's own class adds its fields."""
 
-    model_config = SettingsConfigDict(env_prefix="TULOU_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TULOU_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     database_url: str = Field(description="sqlite:///… or postgresql://…; {service} stands for the service's name")
     grpc_address: str = Field(default="127.0.0.1:50051", pattern=r"^.+:\d+$")

@@ -1,0 +1,202 @@
+"""Measures how the city starts and how fast it is beside a hand-written floor, on PostgreSQL and SQLite:  python -m bench
+
+Everything is asked in turn, round after round, so that what slows the machine for a while slows all alike. A ratio is
+the median of the rounds' ratios, each to the floor of its own round. Prints tables and writes var/bench.json.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import which
+from typing import Final
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench import starts
+from bench.load import OPERATIONS, OverGrpc, OverHttp, Sample, Target, World
+from bench.stage import Stage, staged, world
+from e2e.providers.servers import databases
+from tulou.approval.v1 import approval_service_pb2 as pb
+from tulou_city.layout import ROOT
+
+FLOOR: Final = "floor"
+# More than a page of them for every caller.
+CASES_EACH: Final = 25
+out = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One target's figures for one operation: medians over the rounds."""
+
+    database: str
+    operation: str
+    target: str
+    ratio: float
+    sample: Sample
+
+
+async def compare(database: str, stage: Stage, *, rounds: int, seconds: float) -> list[Result]:
+    """Asks every target for every operation, round after round; a first, short round warms up."""
+    people = world(stage.traced)
+    floor, ours = OverGrpc(stage.floor, people), OverGrpc(stage.grpc(stage.untraced), people)
+    targets: dict[str, Target] = {
+        FLOOR: floor,
+        "gRPC": ours,
+        "gRPC, traced": OverGrpc(stage.grpc(stage.traced), people),
+        "gateway": OverHttp(stage.untraced.url, people),
+        "gateway, traced": OverHttp(stage.traced.url, people),
+    }
+    found: dict[tuple[str, str], list[Sample]] = {(one, name): [] for one in OPERATIONS for name in targets}
+    async with AsyncExitStack() as stack:
+        for target in targets.values():
+            stack.push_async_callback(target.close)
+        await _file_cases(people, ours)
+        await _check_equal(people, floor, ours)
+        for turn in range(rounds + 1):
+            for operation, name in found:
+                with out.status(f"{database}, round {turn} of {rounds}: {operation} by {name}"):
+                    sample = await targets[name].measure(operation, seconds if turn else 1)
+                if turn:
+                    found[operation, name].append(sample)
+    return [
+        Result(database, operation, name, _ratio(samples, found[operation, FLOOR]), _median(samples))
+        for (operation, name), samples in found.items()
+    ]
+
+
+async def _file_cases(people: World, ours: OverGrpc) -> None:
+    for caller in people.callers:
+        requests = [people.request("create", caller) for _ in range(CASES_EACH)]
+        for answer in await asyncio.gather(*(ours.ask("create", caller, request) for request in requests)):
+            caller.case_ids.append(pb.CreateCaseResponse.FromString(answer).case.id)
+
+
+async def _check_equal(people: World, floor: OverGrpc, ours: OverGrpc) -> None:
+    """Raises SystemExit unless the floor's answers are ours, for else it would not be the floor of the same work."""
+    caller = people.callers[0]
+    get, page = people.request("get", caller), pb.ListCasesRequest()
+    cases = [pb.GetCaseResponse.FromString(await one.ask("get", caller, get)).case for one in (floor, ours)]
+    pages = [list(pb.ListCasesResponse.FromString(await one.ask("list", caller, page)).cases) for one in (floor, ours)]
+    if cases[0] != cases[1] or pages[0] != pages[1]:
+        raise SystemExit(f"The floor answers otherwise than the service:\n{cases[0]}\nand\n{cases[1]}")
+
+
+def _ratio(samples: list[Sample], floor: list[Sample]) -> float:
+    return statistics.median(one.rate / base.rate for one, base in zip(samples, floor, strict=True))
+
+
+def _median(samples: list[Sample]) -> Sample:
+    return Sample(**{name: statistics.median(getattr(one, name) for one in samples) for name in Sample.__annotations__})
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """A database URL on the PostgreSQL that the tests would take. Raises SystemExit where there is none."""
+    told = folder / "postgresql.json"
+    command = [sys.executable, "-m", "e2e.providers.holder", "postgresql", str(folder), str(os.getpid())]
+    holder = subprocess.Popen(command)
+    try:
+        while not told.exists():
+            if holder.poll() is not None:
+                raise SystemExit("PostgreSQL could not be looked for; see above.")
+            time.sleep(0.1)
+        answer = json.loads(told.read_text())
+        if "missing" in answer:
+            raise SystemExit(f"No PostgreSQL: {answer['missing']}")
+        with databases(answer["uri"]) as url:
+            out.print(f"PostgreSQL: {answer['origin']}")
+            yield url
+    finally:
+        holder.terminate()
+        holder.wait()
+
+
+def print_results(results: list[Result]) -> None:
+    """The comparison as a table."""
+    table = Table("database", "operation", "asked", "per second", "of the floor", "p50 ms", "p95 ms", "p99 ms")
+    for result in results:
+        sample = result.sample
+        first = result.target == FLOOR
+        table.add_row(
+            result.database if first and result.operation == OPERATIONS[0] else "",
+            result.operation if first else "",
+            result.target,
+            f"{sample.rate:,.0f}",
+            f"{result.ratio:.2f}",
+            *(f"{value:.1f}" for value in (sample.p50, sample.p95, sample.p99)),
+            end_section=result.target == results[-1].target,
+        )
+    out.print(table)
+
+
+def print_starts(found: starts.Starts) -> None:
+    """Start and memory as a table."""
+    table = Table("start and memory", "", "goal")
+    table.add_row("make up, cold, packages downloaded", f"{found.cold:.1f} s", "90 s")
+    table.add_row("make up, warm", f"{found.warm:.1f} s", "12 s", end_section=True)
+    for name, megabytes in found.memory.items():
+        table.add_row(name, f"{megabytes:.0f} MB", "")
+    table.add_row("all", f"{sum(found.memory.values()):.0f} MB", "420 MB", style="bold")
+    out.print(table)
+
+
+def main() -> None:
+    """Measures and prints everything."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=2, help="length of one measurement (%(default)s)")
+    parser.add_argument("--no-starts", action="store_true", help="leave out the starts of a fresh clone")
+    given = parser.parse_args()
+    memory = psutil.virtual_memory().total / 2**30
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
+    out.print(f"On {machine}; everything, the callers too, runs on it.")
+    if not which("wrk"):
+        out.print("wrk is missing (Debian package wrk): httpx asks the gateway, and is itself what is slow then.")
+    started = None if given.no_starts else starts.measure(out)
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="tulou-bench-") as name:
+        folder = Path(name)
+        # PostgreSQL runs as a user of its own and must be able to pass through.
+        folder.chmod(0o711)
+        for database in ("PostgreSQL", "SQLite"):
+            place = folder / database
+            with postgresql(folder) if database == "PostgreSQL" else _sqlite(place) as url, staged(url, place) as stage:
+                results += asyncio.run(compare(database, stage, rounds=given.rounds, seconds=given.seconds))
+                loaded = starts.memory(stage.traced)
+                out.print(f"Memory after the load on {database}: {sum(loaded.values()):.0f} MB {loaded}")
+    print_results(results)
+    if started:
+        print_starts(started)
+    report = {
+        "machine": machine,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "starts": asdict(started) if started else None,
+        "results": [asdict(result) for result in results],
+    }
+    path = ROOT / "var/bench.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report, indent=2))
+    out.print(f"Written to {path}")
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[str]:
+    yield f"sqlite:///{folder}/{{service}}.db"
+
+
+if __name__ == "__main__":
+    main()
