@@ -130,7 +130,7 @@ def _case_batches(database: SyncDatabase) -> Iterator[list[Case]]:
 
 
 def _reseal(session: Session, keyring: Keyring, case_id: str) -> None:
-    case = session.get_one(Case, case_id)
+    case = session.get_one(Case, case_id, with_for_update=True)
     identity = keyring.decrypt(case.identity_sealed, context=f"case_file.identity:{case.id}")
     phone = keyring.decrypt(case.phone_sealed, context=f"case_file.phone:{case.id}")
     case.identity_sealed = cases.seal_identity(keyring, case.id, identity)

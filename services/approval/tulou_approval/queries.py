@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, and_, false, func, or
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from tulou_approval.domain.states import TERMINAL, State
+from tulou_approval.domain.states import TERMINAL
 from tulou_approval.models import (
     Case,
     CaseDocument,
@@ -20,7 +20,7 @@ from tulou_approval.models import (
 )
 from tulou_chassis.tables import HistoryRecord
 from tulou_chassis.tokens import Principal
-from tulou_civics.divisions import normalise
+from tulou_civics.divisions import UnknownDivision, covers, current_code
 
 APPLICANTS = frozenset({"citizen", "enterprise"})
 HANDLERS = frozenset({"clerk", "approver"})
@@ -63,29 +63,50 @@ class CaseFilter:
     open_only: bool = False
 
 
+def own_cases(principal: Principal) -> ColumnElement[bool]:
+    """The rows of `Case` the caller may act on as their applicant."""
+    if not principal.roles & APPLICANTS:
+        return false()
+    return col(Case.owner) == principal.subject
+
+
+def handled_cases(principal: Principal) -> ColumnElement[bool]:
+    """The rows the caller may act on as staff: their department's, in their region. Who holds an applicant's role or
+    one of oversight too does not gain by it."""
+    if not (principal.roles & HANDLERS and principal.organisation):
+        return false()
+    return and_(_handed_in(principal.region), col(Case.department_code) == principal.organisation)
+
+
 def visible_cases(principal: Principal) -> ColumnElement[bool]:
-    """The rows of `Case` the caller may see: own ones; those of the caller's department and region; in oversight the
-    region's. Drafts belong to their owner alone."""
-    rules: list[ColumnElement[bool]] = []
-    if principal.roles & APPLICANTS:
-        rules.append(col(Case.owner) == principal.subject)
-    if principal.region:
-        handed_in_here = and_(col(Case.state) != State.DRAFT.value, within(col(Case.region_code), principal.region))
-        if principal.roles & HANDLERS and principal.organisation:
-            rules.append(and_(handed_in_here, col(Case.department_code) == principal.organisation))
-        if principal.roles & OVERSEERS:
-            rules.append(handed_in_here)
-    return or_(false(), *rules)
+    """The rows the caller may see: those to act on, and in oversight all of the region."""
+    overseen = _handed_in(principal.region) if principal.roles & OVERSEERS else false()
+    return or_(own_cases(principal), handled_cases(principal), overseen)
+
+
+def _handed_in(region: str) -> ColumnElement[bool]:
+    # What was never handed in, a withdrawn draft too, is its owner's alone.
+    return and_(col(Case.submitted_at).is_not(None), within(col(Case.region_code), region))
 
 
 def within(column: SQLColumnExpression[str], region: str) -> ColumnElement[bool]:
-    """Whether a division code lies in a region: the codes of what lies below begin with its own."""
-    return column.startswith(normalise(region), autoescape=True)
+    """Whether a division code lies in a region: the codes of what lies below begin with its own.
+
+    Former codes count as today's; in what is no division code lies nothing.
+    """
+    try:
+        return column.startswith(current_code(region), autoescape=True)
+    except UnknownDivision:
+        return false()
 
 
-def get_case(session: Session, *, principal: Principal, case_id: str) -> Case:
-    """The case. Raises CaseNotFound."""
-    case = session.exec(select(Case).where(Case.id == case_id, visible_cases(principal))).first()
+def get_case(session: Session, *, among: ColumnElement[bool], case_id: str, for_update: bool = False) -> Case:
+    """The case, if it is among those rows. Raises CaseNotFound.
+
+    `for_update` keeps others from writing it until the transaction ends, so that acts happen one after the other.
+    """
+    query = select(Case).where(Case.id == case_id, among)
+    case = session.exec(query.with_for_update() if for_update else query).first()
     if case is None:
         raise CaseNotFound(case_id)
     return case
@@ -203,10 +224,7 @@ def list_items(session: Session, *, filter: ItemFilter, after: str, limit: int) 
     if filter.department_code:
         query = query.where(ItemVersion.department_code == filter.department_code)
     if filter.region_code:
-        # Offered there: the item's region is the division itself or one above it.
-        code = normalise(filter.region_code)
-        above = [code[:length] for length in (4, 6, 9, 12) if length <= len(code)]
-        query = query.where(col(ItemVersion.region_code).in_(above))
+        query = query.where(_offered_in(filter.region_code))
     if filter.subject_type:
         query = query.where(col(ItemVersion.subject_type).in_([filter.subject_type, "ANY"]))
     if filter.level:
@@ -214,6 +232,15 @@ def list_items(session: Session, *, filter: ItemFilter, after: str, limit: int) 
     if filter.query:
         query = query.where(col(ItemVersion.name).contains(filter.query, autoescape=True))
     return session.exec(query.order_by(col(ItemVersion.code)).limit(limit)).all()
+
+
+def _offered_in(region: str) -> ColumnElement[bool]:
+    """Whether the item's region is the division itself or one above it."""
+    try:
+        code = current_code(region)
+    except UnknownDivision:
+        return false()
+    return col(ItemVersion.region_code).in_([code[:length] for length in (4, 6, 9, 12) if length <= len(code)])
 
 
 def get_item(session: Session, *, principal: Principal | None, code: str, version: int) -> ItemVersion:
@@ -228,17 +255,15 @@ def get_item(session: Session, *, principal: Principal | None, code: str, versio
 
 def administers(principal: Principal | None, region_code: str) -> bool:
     """Whether the caller maintains the catalogue of the region."""
-    if principal is None or "admin" not in principal.roles or not principal.region:
-        return False
-    return region_code.startswith(normalise(principal.region))
+    return principal is not None and "admin" in principal.roles and covers(principal.region, region_code)
 
 
-def list_item_versions(session: Session, *, code: str, with_drafts: bool) -> Sequence[ItemVersion]:
-    """All versions of an item, newest first. Raises ItemNotFound."""
-    query = select(ItemVersion).where(ItemVersion.code == code)
-    if not with_drafts:
-        query = query.where(ItemVersion.state != "DRAFT")
-    versions = session.exec(query.order_by(col(ItemVersion.version).desc()).limit(100)).all()
+def list_item_versions(session: Session, *, principal: Principal, code: str) -> Sequence[ItemVersion]:
+    """All versions of an item, newest first; a draft only to admins of its region. Raises ItemNotFound."""
+    query = select(ItemVersion).where(ItemVersion.code == code).order_by(col(ItemVersion.version).desc()).limit(100)
+    versions = [
+        item for item in session.exec(query).all() if item.state != "DRAFT" or administers(principal, item.region_code)
+    ]
     if not versions:
         raise ItemNotFound(code)
     return versions

@@ -19,8 +19,8 @@ from tulou_chassis.db import Database
 from tulou_chassis.server import Service, serve
 
 
-def run(settings: ApprovalSettings) -> None:
-    """Serves until told to stop."""
+def service_of(settings: ApprovalSettings) -> Service:
+    """The service. Raises what `desk_of` raises."""
     desk, blobs = desk_of(settings), DiskBlobs(settings.blob_dir)
 
     def register(server: grpc.aio.Server, database: Database) -> None:
@@ -29,7 +29,7 @@ def run(settings: ApprovalSettings) -> None:
         catalogue = CatalogueServicer(database=database)
         catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(catalogue, server)
 
-    service = Service(
+    return Service(
         name=NAME,
         descriptors=[
             approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
@@ -39,4 +39,8 @@ def run(settings: ApprovalSettings) -> None:
         publisher=publication_of,
         register=register,
     )
-    serve(service, settings)
+
+
+def run(settings: ApprovalSettings) -> None:
+    """Serves until told to stop."""
+    serve(service_of(settings), settings)

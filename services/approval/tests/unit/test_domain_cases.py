@@ -50,7 +50,7 @@ class TestMaterials:
     def test_an_incomplete_application_is_refused_with_the_missing_codes(self) -> None:
         with pytest.raises(MaterialsMissing) as refusal:
             check_materials(MATERIALS, {"M01"})
-        assert refusal.value.codes == ("M03",)
+        assert refusal.value.material_codes == ("M03",)
 
 
 class TestCorrection:
@@ -151,7 +151,7 @@ class TestExtension:
         self.check(10, today=date(2026, 3, 30))
         with pytest.raises(ExtensionTooLate) as refusal:
             self.check(10, today=date(2026, 3, 31))
-        assert refusal.value.due == date(2026, 3, 30)
+        assert refusal.value.due_date == date(2026, 3, 30)
 
     @pytest.mark.parametrize("approved_by", ["", "  ", "林一", " 陈二 "])
     def test_the_head_approves_not_the_reviewers(self, approved_by: str) -> None:

@@ -39,24 +39,6 @@ ANSWERS: Final[Mapping[type[Exception], Answer]] = {
         "已作过一次性补正告知，不得再次要求补正。",
         "The one-time correction notice has been given before.",
     ),
-    rules.CorrectionEntriesInvalid: _answer(
-        Code.INVALID_ARGUMENT,
-        "INVALID_FIELD",
-        "补正内容有误：{problems}。每项须指明材料或表单字段之一，并写明要求。",
-        "Correction entries are wrong: {problems}. Each names a material or a form field, and what to do.",
-    ),
-    rules.CorrectionEmpty: _answer(
-        Code.INVALID_ARGUMENT,
-        "INVALID_FIELD",
-        "补正告知须列明补正内容。",
-        "A correction notice must name what to correct.",
-    ),
-    rules.CompetentOrganMissing: _answer(
-        Code.INVALID_ARGUMENT,
-        "INVALID_FIELD",
-        "不予受理须告知有权机关（competent_organ）。",
-        "Who declines must name the competent organ (competent_organ).",
-    ),
     rules.TooFewReviewers: _answer(
         Code.FAILED_PRECONDITION,
         "TOO_FEW_REVIEWERS",
@@ -72,8 +54,8 @@ ANSWERS: Final[Mapping[type[Exception], Answer]] = {
     rules.ExtensionTooLate: _answer(
         Code.FAILED_PRECONDITION,
         "EXTENSION_TOO_LATE",
-        "法定期限已于 {due} 届满，不能再延长。",
-        "The time to decide ended on {due}; it can no longer be extended.",
+        "法定期限已于 {due_date} 届满，不能再延长。",
+        "The time to decide ended on {due_date}; it can no longer be extended.",
     ),
     rules.HeadApprovalMissing: _answer(
         Code.FAILED_PRECONDITION,
@@ -84,8 +66,8 @@ ANSWERS: Final[Mapping[type[Exception], Answer]] = {
     rules.MaterialsMissing: _answer(
         Code.FAILED_PRECONDITION,
         "MATERIALS_MISSING",
-        "缺少必要材料：{codes}。",
-        "Required materials are missing: {codes}.",
+        "缺少必要材料：{material_codes}。",
+        "Required materials are missing: {material_codes}.",
     ),
     forms.FormInvalid: _answer(
         Code.INVALID_ARGUMENT, "FORM_INVALID", "申请表不符合要求。", "The form does not fit what the item asks for."

@@ -24,6 +24,7 @@ from tulou_chassis.errors import EN, InvalidFields, Violation
 from tulou_chassis.etags import etag_of
 from tulou_chassis.tables import HistoryRecord
 from tulou_chassis.tokens import Principal
+from tulou_civics.divisions import covers
 
 _DEADLINE_FIELDS: Final = {
     DeadlineKind.CORRECTION_NOTICE: "correction_notice",
@@ -317,13 +318,13 @@ def struct(content: Mapping[str, Any]) -> Struct:
 
 def _allowed(case: Case, principal: Principal) -> list[case_pb2.CaseAction.ValueType]:
     owned = case.owner == principal.subject
+    handled = principal.organisation == case.department_code and covers(principal.region, case.region_code)
     mine = frozenset().union(
         *(
             actions
             for role, actions in ROLE_ACTIONS.items()
             # An applicant's actions are for the owner alone, staff's for the department that handles the case.
-            if role in principal.roles
-            and (owned if actions is _APPLICANT_ACTIONS else principal.organisation == case.department_code)
+            if role in principal.roles and (owned if actions is _APPLICANT_ACTIONS else handled)
         )
     )
     if case.correction:

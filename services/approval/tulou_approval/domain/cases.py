@@ -46,9 +46,9 @@ class EntryProblem(StrEnum):
 class MaterialsMissing(Exception):
     """Required materials are missing."""
 
-    def __init__(self, codes: tuple[str, ...]) -> None:
-        super().__init__(f"missing materials: {', '.join(codes)}")
-        self.codes = codes
+    def __init__(self, material_codes: tuple[str, ...]) -> None:
+        super().__init__(f"missing materials: {', '.join(material_codes)}")
+        self.material_codes = material_codes
 
 
 class CorrectionAlreadyUsed(Exception):
@@ -92,9 +92,9 @@ class ExtensionTooLong(Exception):
 class ExtensionTooLate(Exception):
     """The statutory time to decide is over."""
 
-    def __init__(self, due: date) -> None:
-        super().__init__(f"was due on {due}")
-        self.due = due
+    def __init__(self, due_date: date) -> None:
+        super().__init__(f"was due on {due_date}")
+        self.due_date = due_date
 
 
 class HeadApprovalMissing(Exception):

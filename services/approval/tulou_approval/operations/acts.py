@@ -7,12 +7,13 @@ from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from tulou_approval.domain import clock
 from tulou_approval.domain.states import Action, State, next_state
 from tulou_approval.models import Case, Counter, ItemVersion
-from tulou_approval.queries import CaseNotFound, visible_cases
+from tulou_approval.queries import get_case
 from tulou_chassis.etags import check_etag
 from tulou_chassis.events import emit
 from tulou_chassis.history import Entry, Head, append
@@ -49,11 +50,9 @@ def civil_date(now: datetime) -> date:
     return now.astimezone(SHANGHAI).date()
 
 
-def load_case(session: Session, *, principal: Principal, case_id: str, etag: str) -> Case:
-    """The case, if the caller may see it and has read its newest version. Raises CaseNotFound, StaleEtag."""
-    case = session.exec(select(Case).where(Case.id == case_id, visible_cases(principal))).first()
-    if case is None:
-        raise CaseNotFound(case_id)
+def load_case(session: Session, *, among: ColumnElement[bool], case_id: str, etag: str) -> Case:
+    """The case to act on, if it is among those rows and its newest version was read. Raises CaseNotFound, StaleEtag."""
+    case = get_case(session, among=among, case_id=case_id, for_update=True)
     check_etag(etag, version=case.version)
     return case
 

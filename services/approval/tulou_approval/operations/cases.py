@@ -15,6 +15,7 @@ from tulou_approval.models import Case, ItemVersion, MaterialFile
 from tulou_approval.operations.acts import Desk, act, civil_date, item_of, load_case, next_number, record
 from tulou_approval.operations.documents import DocumentKind, issue
 from tulou_approval.operations.forms import check_form
+from tulou_approval.queries import own_cases
 from tulou_chassis.errors import InvalidFields, Violation
 from tulou_chassis.keyring import Keyring
 from tulou_chassis.tokens import Principal
@@ -132,7 +133,7 @@ def update_case(
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=own_cases(principal), case_id=case_id, etag=etag)
     if "title" in changes:
         case.title = changes["title"]
     if "form" in changes:
@@ -152,7 +153,7 @@ def submit_case(session: Session, *, desk: Desk, principal: Principal, case_id: 
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed, MaterialsMissing, FormInvalid.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=own_cases(principal), case_id=case_id, etag=etag)
     today = civil_date(now)
     if case.state == "DRAFT":
         _check_complete(session, case)
@@ -173,7 +174,7 @@ def resubmit_case(
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed, MaterialsMissing, FormInvalid.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=own_cases(principal), case_id=case_id, etag=etag)
     if case.state == "NEED_SUPPLEMENT":
         _check_complete(session, case)
     act(
@@ -197,7 +198,7 @@ def withdraw_case(
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=own_cases(principal), case_id=case_id, etag=etag)
     # A draft that goes was never anyone's business but its owner's.
     event = "CaseWithdrawn" if case.state != "DRAFT" else ""
     act(

@@ -9,7 +9,7 @@ from tulou_approval.domain.states import Action
 from tulou_approval.models import Case, Department
 from tulou_approval.operations.acts import Desk, act, civil_date, item_of, load_case, record
 from tulou_approval.operations.documents import DocumentKind, issue
-from tulou_approval.queries import get_case
+from tulou_approval.queries import get_case, handled_cases
 from tulou_chassis.tokens import Principal
 from tulou_civics import identifiers
 from tulou_civics.durations import Duration, Unit
@@ -21,7 +21,7 @@ def grant_case(
     session: Session, *, desk: Desk, principal: Principal, case_id: str, etag: str, opinion: str, now: datetime
 ) -> Case:
     """Grants by written decision (行政许可法 art. 38). Raises CaseNotFound, StaleEtag, ActionNotAllowed."""
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     today = civil_date(now)
     number = issue(session, case=case, kind=DocumentKind.GRANT, day=today, opinion=opinion)
     case.decision = {
@@ -65,7 +65,7 @@ def refuse_case(
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     today = civil_date(now)
     number = issue(session, case=case, kind=DocumentKind.REFUSAL, day=today, reasons=reasons, remedies=remedies)
     case.decision = {
@@ -94,7 +94,7 @@ def certify_case(session: Session, *, desk: Desk, principal: Principal, case_id:
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     today = civil_date(now)
     result = item_of(session, case).content["results"][0]
     issuer = session.get_one(Department, case.department_code).credit_code
@@ -137,7 +137,7 @@ def deliver_case(
     now: datetime,
 ) -> Case:
     """Hands the result over (行政许可法 art. 44). Raises CaseNotFound, StaleEtag, ActionNotAllowed."""
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     act(
         session,
         desk=desk,
@@ -162,7 +162,7 @@ def deliver_case(
 
 def close_case(session: Session, *, desk: Desk, principal: Principal, case_id: str, etag: str, now: datetime) -> Case:
     """Archives the case. Raises CaseNotFound, StaleEtag, ActionNotAllowed."""
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     act(session, desk=desk, principal=principal, case=case, action=Action.CLOSE, now=now, event="CaseClosed")
     return case
 
@@ -174,7 +174,7 @@ def reveal_applicant(
 
     Raises CaseNotFound.
     """
-    case = get_case(session, principal=principal, case_id=case_id)
+    case = get_case(session, among=handled_cases(principal), case_id=case_id, for_update=True)
     record(session, desk=desk, principal=principal, case=case, action="REVEAL", now=now, details={"purpose": purpose})
     session.add(case)
     identity = desk.keyring.decrypt(case.identity_sealed, context=f"case_file.identity:{case.id}")

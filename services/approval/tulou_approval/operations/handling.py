@@ -7,7 +7,11 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from tulou_approval.domain.cases import (
+    CompetentOrganMissing,
+    CorrectionEmpty,
+    CorrectionEntriesInvalid,
     CorrectionEntry,
+    EntryProblem,
     check_correction,
     check_decline,
     check_extension,
@@ -19,6 +23,8 @@ from tulou_approval.domain.states import Action, State, next_state
 from tulou_approval.models import Case
 from tulou_approval.operations.acts import Desk, act, civil_date, explain_clocks, item_of, load_case
 from tulou_approval.operations.documents import DocumentKind, issue
+from tulou_approval.queries import handled_cases
+from tulou_chassis.errors import InvalidFields, Violation
 from tulou_chassis.tokens import Principal
 
 GROUNDS: Final = {
@@ -31,13 +37,19 @@ GROUNDS: Final = {
     PauseGround.APPRAISAL: "鉴定",
     PauseGround.EXPERT_REVIEW: "专家评审",
 }
+_PROBLEMS: Final = {
+    EntryProblem.NO_REQUIREMENT: ("须写明补正要求。", "Say what to do."),
+    EntryProblem.NO_SUBJECT: ("须指明材料或表单字段。", "Name a material or a form field."),
+    EntryProblem.TWO_SUBJECTS: ("材料与表单字段只能指明一项。", "Name a material or a form field, not both."),
+    EntryProblem.UNKNOWN_MATERIAL: ("该事项没有此材料。", "The item asks for no such material."),
+}
 
 
 def start_pre_review(
     session: Session, *, desk: Desk, principal: Principal, case_id: str, etag: str, now: datetime
 ) -> Case:
     """Window staff takes the case for pre-review. Raises CaseNotFound, StaleEtag, ActionNotAllowed."""
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     act(session, desk=desk, principal=principal, case=case, action=Action.PRE_REVIEW, now=now)
     return case
 
@@ -54,12 +66,21 @@ def request_correction(
 ) -> Case:
     """Gives the one-time notice of everything to correct (行政许可法 art. 32(4)).
 
-    Raises CaseNotFound, StaleEtag, ActionNotAllowed, CorrectionAlreadyUsed, CorrectionEntriesInvalid.
+    Raises CaseNotFound, StaleEtag, ActionNotAllowed, CorrectionAlreadyUsed, InvalidFields.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     _check_allowed(case, Action.REQUEST_CORRECTION)
     materials = item_of(session, case).content.get("materials", ())
-    check_correction(entries, material_codes={rule["code"] for rule in materials}, used=case.correction is not None)
+    codes = {rule["code"] for rule in materials}
+    try:
+        check_correction(entries, material_codes=codes, used=case.correction is not None)
+    except CorrectionEmpty:
+        raise InvalidFields([Violation("entries", "required", "必填。", "Required.")]) from None
+    except CorrectionEntriesInvalid as error:
+        problems = error.problems.items()
+        raise InvalidFields(
+            [Violation(f"entries[{index}]", problem.value.lower(), *_PROBLEMS[problem]) for index, problem in problems]
+        ) from None
     today = civil_date(now)
     case.correction = {
         "entries": [
@@ -89,7 +110,7 @@ def accept_case(session: Session, *, desk: Desk, principal: Principal, case_id: 
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     today = civil_date(now)
     case.acceptance = {"accept_date": today.isoformat(), "deemed": False, "record_time": now.isoformat()}
     act(
@@ -120,10 +141,15 @@ def decline_case(
 ) -> Case:
     """Does not accept the case and names the right organ (行政许可法 art. 32(1), (2)).
 
-    Raises CaseNotFound, StaleEtag, ActionNotAllowed, CompetentOrganMissing.
+    Raises CaseNotFound, StaleEtag, ActionNotAllowed, InvalidFields.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
-    check_decline(licence_not_needed=licence_not_needed, competent_organ=competent_organ)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
+    _check_allowed(case, Action.DECLINE)
+    try:
+        check_decline(licence_not_needed=licence_not_needed, competent_organ=competent_organ)
+    except CompetentOrganMissing:
+        zh, en = "不予受理须告知有权机关。", "Who declines must name the organ that is competent."
+        raise InvalidFields([Violation("competent_organ", "required_unless_licence_not_needed", zh, en)]) from None
     organ = "" if licence_not_needed else competent_organ
     act(
         session,
@@ -155,7 +181,7 @@ def start_review(
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed, TooFewReviewers.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     _check_allowed(case, Action.START_REVIEW)
     check_reviewers(reviewers, substantive_check=bool(item_of(session, case).content.get("substantive_check")))
     case.reviewers = list(reviewers)
@@ -189,7 +215,7 @@ def pause_case(
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     facts: dict[str, Any] = {"ground": ground.value, "notice_number": notice_number, "planned_days": planned_days}
     today = civil_date(now)
     case.procedure = {**facts, "start_date": today.isoformat(), "end_date": ""}
@@ -220,7 +246,7 @@ def resume_case(
     session: Session, *, desk: Desk, principal: Principal, case_id: str, etag: str, result: str, now: datetime
 ) -> Case:
     """Ends the special procedure; the clock runs again. Raises CaseNotFound, StaleEtag, ActionNotAllowed."""
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     if case.procedure:
         case.procedure = {**case.procedure, "end_date": civil_date(now).isoformat()}
     act(
@@ -252,7 +278,7 @@ def extend_case(
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed, ExtensionTooLong, ExtensionTooLate, HeadApprovalMissing.
     """
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     _check_allowed(case, Action.EXTEND)
     today = civil_date(now)
     clocks = explain_clocks(session, desk=desk, case=case, today=today)
@@ -278,7 +304,7 @@ def terminate_case(
     session: Session, *, desk: Desk, principal: Principal, case_id: str, etag: str, reason: str, now: datetime
 ) -> Case:
     """Ends the case without a decision. Raises CaseNotFound, StaleEtag, ActionNotAllowed."""
-    case = load_case(session, principal=principal, case_id=case_id, etag=etag)
+    case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     act(
         session,
         desk=desk,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tulou_approval.models import Department, ItemVersion
@@ -61,6 +62,11 @@ def create_item(session: Session, *, principal: Principal, content: Mapping[str,
         raise ItemExists(code)
     item = ItemVersion(code=code, version=1, state="DRAFT", **_columns(session, principal, content))
     session.add(item)
+    try:
+        session.flush()
+    except IntegrityError:
+        # Someone else took the code since it was looked up.
+        raise ItemExists(code) from None
     return item
 
 
@@ -145,7 +151,7 @@ def seed(
 
 def _version(session: Session, principal: Principal, code: str, state: str) -> ItemVersion:
     versions = session.exec(
-        select(ItemVersion).where(ItemVersion.code == code).order_by(col(ItemVersion.version).desc())
+        select(ItemVersion).where(ItemVersion.code == code).order_by(col(ItemVersion.version).desc()).with_for_update()
     ).all()
     if not versions or not administers(principal, versions[0].region_code):
         raise ItemNotFound(code)

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from tulou_approval.domain.states import Action, State, next_state
 from tulou_approval.models import Case, MaterialFile
 from tulou_approval.operations.acts import Desk, item_of, record
-from tulou_approval.queries import get_case
+from tulou_approval.queries import get_case, own_cases
 from tulou_chassis.errors import InvalidFields, Violation
 from tulou_chassis.tokens import Principal
 
@@ -70,10 +70,14 @@ def check_upload(session: Session, *, principal: Principal, case_id: str, materi
 
     Raises CaseNotFound, ActionNotAllowed, InvalidFields for a material the item does not ask for, TooManyFiles.
     """
-    case = get_case(session, principal=principal, case_id=case_id)
+    case = get_case(session, among=own_cases(principal), case_id=case_id)
+    return _check_upload(session, case, material_code)
+
+
+def _check_upload(session: Session, case: Case, material_code: str) -> int:
     rule = _rule(session, case, material_code)
     next_state(State(case.state), Action.UPDATE, instant=case.instant, extended=case.extended)
-    count = session.exec(select(func.count()).where(MaterialFile.case_id == case_id)).one()
+    count = session.exec(select(func.count()).where(MaterialFile.case_id == case.id)).one()
     if count >= MAX_FILES:
         raise TooManyFiles(MAX_FILES)
     return int(rule.get("max_size") or MAX_FILE)
@@ -96,10 +100,10 @@ def add_material(
 
     Raises what `check_upload` raises, FileTooLarge, FileTypeRefused.
     """
-    largest = check_upload(session, principal=principal, case_id=case_id, material_code=material_code)
+    case = get_case(session, among=own_cases(principal), case_id=case_id, for_update=True)
+    largest = _check_upload(session, case, material_code)
     if size > largest:
         raise FileTooLarge(largest)
-    case = get_case(session, principal=principal, case_id=case_id)
     if media_type not in (_rule(session, case, material_code).get("media_types") or DEFAULT_TYPES):
         raise FileTypeRefused(media_type)
     session.execute(

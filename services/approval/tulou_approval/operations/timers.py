@@ -40,7 +40,7 @@ def deem_accepted(session: Session, *, desk: Desk, case_id: str, now: datetime) 
 
     Gives whether it did: a case that was acted on meanwhile, or whose deadline is provisional, is left alone.
     """
-    case = session.get_one(Case, case_id)
+    case = session.get_one(Case, case_id, with_for_update=True)
     history = history_of(session, case_id)
     due = deemed_acceptance_due(clock_steps(history), calendar=desk.calendar.for_region(case.region_code))
     today = civil_date(now)
@@ -80,7 +80,7 @@ def cases_of_other_calendars(session: Session, *, desk: Desk) -> Sequence[str]:
 
 def recompute_deadlines(session: Session, *, desk: Desk, case_id: str, now: datetime) -> bool:
     """Computes a case's deadlines with today's calendar; a change goes into the history. Gives whether any changed."""
-    case = session.get_one(Case, case_id)
+    case = session.get_one(Case, case_id, with_for_update=True)
     before = {"deadlines_before": case.deadlines}
     changed = compute_deadlines(session, desk=desk, case=case, today=civil_date(now))
     if changed:

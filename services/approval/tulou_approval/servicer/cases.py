@@ -35,7 +35,7 @@ class CaseServicer(CaseActs):
     async def GetCase(self, request: pb.GetCaseRequest, context: Context) -> pb.GetCaseResponse:
         principal = current_principal()
         case = await self._database.read(
-            lambda session: queries.get_case(session, principal=principal, case_id=request.case_id)
+            lambda session: queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
         )
         return pb.GetCaseResponse(case=to.case_to_proto(case, principal))
 
@@ -60,7 +60,7 @@ class CaseServicer(CaseActs):
         after = paging.number_key(request)
 
         def query(session: Session) -> pb.ListCaseHistoryResponse:
-            case = queries.get_case(session, principal=principal, case_id=request.case_id)
+            case = queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
             found = queries.list_history(session, case_id=case.id, after=after, limit=size + 1)
             answer = pb.ListCaseHistoryResponse(entries=[to.history_to_proto(record) for record in found[:size]])
             if len(found) > size:
@@ -75,7 +75,7 @@ class CaseServicer(CaseActs):
         principal = current_principal()
 
         def query(session: Session) -> pb.ListCaseDocumentsResponse:
-            case = queries.get_case(session, principal=principal, case_id=request.case_id)
+            case = queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
             documents = queries.list_documents(session, case_id=case.id)
             return pb.ListCaseDocumentsResponse(documents=[to.document_to_proto(one) for one in documents])
 
@@ -86,7 +86,7 @@ class CaseServicer(CaseActs):
         today = civil_date(datetime.now(UTC))
 
         def query(session: Session) -> pb.ExplainClockResponse:
-            case = queries.get_case(session, principal=principal, case_id=request.case_id)
+            case = queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
             clocks = explain_clocks(session, desk=self._desk, case=case, today=today)
             return pb.ExplainClockResponse(
                 as_of=today.isoformat(), clocks=[to.clock_to_proto(found) for found in clocks.values()]
@@ -139,7 +139,7 @@ class CaseServicer(CaseActs):
         principal = current_principal()
 
         def query(session: Session) -> pb.ListMaterialsResponse:
-            case = queries.get_case(session, principal=principal, case_id=request.case_id)
+            case = queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
             files = queries.list_materials(session, case_id=case.id)
             return pb.ListMaterialsResponse(files=[to.material_to_proto(file) for file in files])
 
@@ -149,7 +149,7 @@ class CaseServicer(CaseActs):
         principal = current_principal()
 
         def query(session: Session) -> tuple[str, str]:
-            case = queries.get_case(session, principal=principal, case_id=request.case_id)
+            case = queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
             file = queries.get_material(session, case_id=case.id, file_id=request.file_id)
             return file.sha256, file.media_type
 

@@ -64,9 +64,9 @@ class CatalogueServicer(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     async def ListItemVersions(
         self, request: pb.ListItemVersionsRequest, context: Context
     ) -> pb.ListItemVersionsResponse:
-        drafts = "admin" in current_principal().roles
+        principal = current_principal()
         found = await self._database.read(
-            lambda session: queries.list_item_versions(session, code=request.code, with_drafts=drafts)
+            lambda session: queries.list_item_versions(session, principal=principal, code=request.code)
         )
         return pb.ListItemVersionsResponse(items=[to.item_to_proto(item, whole_item=False) for item in found])
 
