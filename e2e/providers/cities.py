@@ -50,6 +50,16 @@ def cities() -> Iterator[Cities]:
 @contextmanager
 def running_city(*, database: Database = "sqlite", bus: Bus = "in-process", **environment: str) -> Iterator[City]:
     """Starts a city in a folder of its own, with more of the environment if wanted; ends it and removes the folder."""
+    with new_city(database=database, bus=bus) as city:
+        started = run_city("up", "--detach", city=city, **environment)
+        if started.returncode != 0:
+            pytest.fail(f"make up: {started.stdout}")
+        yield city
+
+
+@contextmanager
+def new_city(*, database: Database = "sqlite", bus: Bus = "in-process") -> Iterator[City]:
+    """Gives a city that is not started, on free ports; in the end ends what runs of it and removes its folder."""
     with ExitStack() as stack:
         var = Path(tempfile.mkdtemp(prefix="tulou-city-"))
         stack.callback(shutil.rmtree, var, ignore_errors=True)
@@ -62,9 +72,6 @@ def running_city(*, database: Database = "sqlite", bus: Bus = "in-process", **en
         )
         _reap_if_the_run_dies()
         stack.callback(supervise.stop, city)
-        started = run_city("up", "--detach", city=city, **environment)
-        if started.returncode != 0:
-            pytest.fail(f"make up: {started.stdout}")
         yield city
 
 
