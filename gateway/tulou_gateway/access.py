@@ -22,13 +22,12 @@ class Policy:
 
 @dataclass(frozen=True)
 class Kind:
-    """How calls of one kind are treated. `longest` bounds the whole stream, `idle_timeout` replaces the listener's,
-    `deadline` is what a JSON call gets as grpc-timeout, in gRPC's notation; the other times are in Envoy's."""
+    """How calls of one kind are treated. `timeout` runs from the end of the request, `longest` bounds the whole stream,
+    `idle_timeout` replaces the listener's. When time is up the service's call is cancelled too."""
 
     title: str
     timeout: str
     longest: str
-    deadline: str = ""
     idle_timeout: str = ""
     retry_on: str = ""
     per_try_timeout: str = ""
@@ -39,12 +38,12 @@ _ANY_FAILURE: Final = "connect-failure,refused-stream,reset-before-request,reset
 # Tried again only if no service has seen it.
 _NOT_SEEN: Final = "connect-failure,refused-stream,reset-before-request"
 
-READ: Final = Kind("Reads: safe to repeat.", "15s", "20s", "15S", retry_on=_ANY_FAILURE, per_try_timeout="5s")
+READ: Final = Kind("Reads: safe to repeat.", "15s", "20s", retry_on=_ANY_FAILURE, per_try_timeout="5s")
 WRITE: Final = Kind(
     "Writes with a request_id: the service answers a repeated id with its first answer.",
-    "15s", "20s", "15S", retry_on=_ANY_FAILURE,
+    "15s", "20s", retry_on=_ANY_FAILURE,
 )  # fmt: skip
-CALL: Final = Kind("Calls that could take effect twice.", "15s", "20s", "15S", retry_on=_NOT_SEEN)
+CALL: Final = Kind("Calls that could take effect twice.", "15s", "20s", retry_on=_NOT_SEEN)
 UPLOAD: Final = Kind("Uploads: passed on as they come, so never repeated.", "30s", "240s")
 DOWNLOAD: Final = Kind("Downloads.", "60s", "240s", retry_on=_NOT_SEEN)
 # The caller comes back with its cursor when the hour is over.

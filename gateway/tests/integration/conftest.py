@@ -3,13 +3,13 @@
 import itertools
 import json
 import re
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,15 @@ class Gateway:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def wait_until_healthy(self) -> None:
+        for _ in range(200):
+            try:
+                if httpx.get(f"{self.url}/healthz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError((self.folder / "envoy.log").read_text())
+
     def logged(self, request_id: str) -> dict[str, Any]:
         """The access log's line of a request; Envoy writes it a moment after the answer."""
         for _ in range(100):
@@ -146,50 +155,38 @@ def upstream(running_upstream: Upstream) -> Upstream:
     return running_upstream
 
 
-def start_gateway(folder: Path, issuer: Issuer, upstream_port: int, *extra: str) -> Gateway:
-    """The gateway before the upstream."""
-    return run_gateway(folder, issuer, "--service", f"approval=127.0.0.1:{upstream_port}", *extra)
-
-
-def run_gateway(folder: Path, issuer: Issuer, *extra: str, api: Api | None = None) -> Gateway:
-    """Renders and runs, and waits until it is healthy."""
+@contextmanager
+def running_gateway(folder: Path, issuer: Issuer, *extra: str, api: Api | None = None) -> Iterator[Gateway]:
+    """Renders and runs, waits until it is healthy, and ends it with SIGTERM."""
     port, admin_port, log = free_port(), free_port(), folder / "access.log"
     arguments = ["--port", str(port), "--admin-port", str(admin_port), "--jwks", str(issuer.folder / "jwks.json")]
     arguments += ["--out", str(folder), "--access-log", str(log), *extra]
     render.render(render.parser().parse_args(arguments), api or load())
     command = [sys.executable, "-m", "tulou_gateway", "run", "--dir", str(folder), "--admin-port", str(admin_port)]
-    with (folder / "envoy.log").open("wb") as errors:
-        process = subprocess.Popen([*command, "--drain-seconds", "3"], stderr=errors)
-    found = Gateway(port, admin_port, log, folder, process)
-    for _ in range(200):
+    with (
+        (folder / "envoy.log").open("wb") as errors,
+        subprocess.Popen([*command, "--drain-seconds", "3"], stderr=errors) as process,
+    ):
+        found = Gateway(port, admin_port, log, folder, process)
         try:
-            if httpx.get(f"{found.url}/healthz").status_code == 200:
-                return found
-        except httpx.TransportError:
-            time.sleep(0.05)
-    process.kill()
-    process.wait()
-    raise AssertionError((folder / "envoy.log").read_text())
+            found.wait_until_healthy()
+            yield found
+        finally:
+            process.terminate()
 
 
-def stop_gateway(gateway: Gateway) -> None:
-    if gateway.process.poll() is None:
-        gateway.process.send_signal(signal.SIGTERM)
-    gateway.process.wait(30)
+def at(port: int) -> tuple[str, str]:
+    """The argument that says where approval is."""
+    return "--service", f"approval=127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, running_upstream: Upstream) -> Iterator[Gateway]:
-    found = start_gateway(
-        tmp_path_factory.mktemp("envoy"),
-        issuer,
-        running_upstream.port,
-        *("--portal", f"127.0.0.1:{free_port()}"),  # nobody is there
-        *UNLIMITED,
-    )
-    yield found
-    stop_gateway(found)
-    complaints = [line for line in (found.folder / "envoy.log").read_text().splitlines() if "SIGTERM" not in line]
+    nobody = ("--portal", f"127.0.0.1:{free_port()}")
+    folder = tmp_path_factory.mktemp("envoy")
+    with running_gateway(folder, issuer, *at(running_upstream.port), *nobody, *UNLIMITED) as found:
+        yield found
+    complaints = [line for line in (folder / "envoy.log").read_text().splitlines() if "SIGTERM" not in line]
     assert not complaints, "Envoy complained"
 
 

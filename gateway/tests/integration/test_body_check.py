@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.tests.integration.conftest import run_gateway, stop_gateway
+from gateway.tests.integration.conftest import running_gateway
 from gateway.tests.shop import shop
 
 
@@ -14,10 +14,12 @@ from gateway.tests.shop import shop
 def counter(tmp_path_factory: pytest.TempPathFactory, issuer: Any) -> Any:
     """The gateway of a shop that is closed: what passes the checks finds nobody and gets 503."""
     folder = Path(tmp_path_factory.mktemp("shop"))
-    gateway = run_gateway(folder, issuer, "--service", "shop=127.0.0.1:9", api=shop(folder))
-    with httpx.Client(base_url=gateway.url, headers=issuer.header("clerk")) as client:
+    nobody = ("--service", "shop=127.0.0.1:9")
+    with (
+        running_gateway(folder, issuer, *nobody, api=shop(folder)) as gateway,
+        httpx.Client(base_url=gateway.url, headers=issuer.header("clerk")) as client,
+    ):
         yield client
-    stop_gateway(gateway)
 
 
 def sent(counter: httpx.Client, ware: str) -> tuple[str, str] | None:

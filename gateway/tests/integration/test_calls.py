@@ -58,7 +58,7 @@ def test_path_and_query_fill_the_request(http, issuer, upstream):
     assert (second.page_size, second.due_before) == (5, "2026-05-01")
 
 
-def test_the_service_gets_token_trace_request_id_and_a_deadline(http, issuer, upstream):
+def test_the_service_gets_token_trace_and_request_id(http, issuer, upstream):
     header = issuer.header("clerk")
     parent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
     answer = http.get("/approval/v1/cases/c1", headers={**header, "traceparent": parent})

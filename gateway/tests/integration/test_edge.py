@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from gateway.tests.integration.conftest import start_gateway, stop_gateway
+from gateway.tests.integration.conftest import at, running_gateway
 from tulou.approval.v1 import approval_service_pb2 as service
 
 PAGE = {"origin": "http://localhost:3000"}
@@ -106,9 +106,9 @@ def collector() -> Any:
 
 @pytest.fixture
 def second_gateway(tmp_path: Any, issuer: Any, upstream: Any, collector: int) -> Any:
-    gateway = start_gateway(tmp_path, issuer, upstream.port, "--otlp", f"http://127.0.0.1:{collector}")
-    yield gateway
-    stop_gateway(gateway)
+    otlp = ("--otlp", f"http://127.0.0.1:{collector}")
+    with running_gateway(tmp_path, issuer, *at(upstream.port), *otlp) as gateway:
+        yield gateway
 
 
 def test_each_call_is_a_span_between_the_callers_and_the_services(second_gateway, issuer, upstream):

@@ -8,7 +8,7 @@ import grpc
 import httpx
 import pytest
 
-from gateway.tests.integration.conftest import Gateway, assert_refused, start_gateway, stop_gateway
+from gateway.tests.integration.conftest import Gateway, assert_refused, at, running_gateway
 from tulou.approval.v1 import approval_service_pb2 as service
 from tulou.approval.v1 import approval_service_pb2_grpc
 
@@ -16,9 +16,8 @@ from tulou.approval.v1 import approval_service_pb2_grpc
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory, issuer: Any, running_upstream: Any) -> Iterator[Gateway]:
     limits = ("--token-rate", "1", "--address-rate", "1", "--trusted-hops", "1")
-    gateway = start_gateway(Path(tmp_path_factory.mktemp("strict")), issuer, running_upstream.port, *limits)
-    yield gateway
-    stop_gateway(gateway)
+    with running_gateway(Path(tmp_path_factory.mktemp("strict")), issuer, *at(running_upstream.port), *limits) as found:
+        yield found
 
 
 def test_a_token_that_asks_too_often_must_wait(strict, issuer):

