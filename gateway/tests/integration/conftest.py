@@ -117,12 +117,13 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
     def wait_until_healthy(self) -> None:
-        for _ in range(200):
-            try:
-                if httpx.get(f"{self.url}/healthz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+        with httpx.Client() as client:
+            for _ in range(300):
+                try:
+                    if client.get(f"{self.url}/healthz").status_code == 200:
+                        return
+                except httpx.TransportError:
+                    time.sleep(0.05)
         raise AssertionError((self.folder / "envoy.log").read_text())
 
     def logged(self, request_id: str) -> dict[str, Any]:

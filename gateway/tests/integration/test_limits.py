@@ -20,33 +20,39 @@ def strict(tmp_path_factory: pytest.TempPathFactory, issuer: Any, running_upstre
         yield found
 
 
-def test_a_token_that_asks_too_often_must_wait(strict, issuer):
+@pytest.fixture
+def http(strict: Gateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=strict.url) as client:
+        yield client
+
+
+def test_a_token_that_asks_too_often_must_wait(http, issuer):
     header = issuer.header("clerk")
-    url = f"{strict.url}/approval/v1/cases"
-    answers = [httpx.get(url, headers={**header, "x-forwarded-for": f"203.0.113.{n}"}) for n in range(20)]
+    path = "/approval/v1/cases"
+    answers = [http.get(path, headers={**header, "x-forwarded-for": f"203.0.113.{n}"}) for n in range(20)]
     assert answers[0].status_code == 200
     refused = [answer for answer in answers if answer.status_code != 200]
     assert_refused(refused[0], 429, 8, "RATE_LIMITED")
     assert int(refused[0].headers["retry-after"]) >= 1
     # Another token may go on.
-    other = httpx.get(url, headers={**issuer.header("clerk"), "x-forwarded-for": "203.0.113.99"})
+    other = http.get(path, headers={**issuer.header("clerk"), "x-forwarded-for": "203.0.113.99"})
     assert other.status_code == 200
 
 
-def test_an_address_that_asks_too_often_must_wait(strict):
-    url = f"{strict.url}/approval/v1/items"
+def test_an_address_that_asks_too_often_must_wait(http):
+    path = "/approval/v1/items"
     headers = {"x-forwarded-for": "198.51.100.1", "accept-language": "en"}
-    answers = [httpx.get(url, headers=headers) for _ in range(20)]
+    answers = [http.get(path, headers=headers) for _ in range(20)]
     assert answers[0].status_code == 200
     refused = [answer for answer in answers if answer.status_code != 200]
     assert_refused(refused[0], 429, 8, "RATE_LIMITED", "en")
     assert int(refused[0].headers["retry-after"]) >= 1
-    assert httpx.get(url, headers={"x-forwarded-for": "198.51.100.2"}).status_code == 200
+    assert http.get(path, headers={"x-forwarded-for": "198.51.100.2"}).status_code == 200
 
 
-def test_an_address_made_up_by_the_caller_does_not_help(strict):
-    url = f"{strict.url}/approval/v1/items"
-    answers = [httpx.get(url, headers={"x-forwarded-for": f"192.0.2.{n}, 198.51.100.3"}) for n in range(20)]
+def test_an_address_made_up_by_the_caller_does_not_help(http):
+    path = "/approval/v1/items"
+    answers = [http.get(path, headers={"x-forwarded-for": f"192.0.2.{n}, 198.51.100.3"}) for n in range(20)]
     assert 429 in {answer.status_code for answer in answers}
 
 
