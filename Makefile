@@ -60,28 +60,28 @@ clean: stop ## Stop the city; remove its state under var/, the stubs and the env
 
 $(VENV)/made-with: $(shell [ "$(ASKED)" = "$$(cat $(VENV)/made-with 2>/dev/null)" ] || echo FORCE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Tulou needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Name another: make up PYTHON=python3.12")'
-	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@echo "Making $(VENV) with $$($(PYTHON) --version)" >&2
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python cannot make a virtual environment. On Debian: apt-get install python3-venv"; exit 1; }
 	@echo "$(ASKED)" > $@
 
 $(VENV)/packages: $(VENV)/made-with requirements.lock
-	@echo "Installing the packages of requirements.lock"
-	@$(INSTALL) --require-hashes -r requirements.lock
+	@echo "Installing the packages of requirements.lock" >&2
+	@$(INSTALL) --require-hashes -r requirements.lock >&2
 	@touch $@
 
 $(VENV)/dev-packages: $(VENV)/packages requirements-dev.lock
-	@echo "Installing the packages of requirements-dev.lock"
-	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@echo "Installing the packages of requirements-dev.lock" >&2
+	@$(INSTALL) --require-hashes -r requirements-dev.lock >&2
 	@touch $@
 
 $(VENV)/members: $(VENV)/packages $(MEMBERS:=/pyproject.toml)
-	@echo "Building the stubs and linking our own packages"
+	@echo "Building the stubs and linking our own packages" >&2
 	@$(INSTALL) -q --no-deps --no-build-isolation $(addprefix -e ./,$(MEMBERS))
 	@touch $@ $(VENV)/stubs
 
 $(VENV)/stubs: $(PROTOS) | $(VENV)/members
-	@echo "Building the stubs"
+	@echo "Building the stubs" >&2
 	@$(BIN)/python protos/generate.py
 	@touch $@
 

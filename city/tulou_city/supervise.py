@@ -42,6 +42,13 @@ def states(city: City) -> dict[str, dict[str, Any]] | None:
     return None
 
 
+def pid(city: City) -> int | None:
+    """Supervisor's own process id, or None when it does not run."""
+    with suppress(OSError, xmlrpc.client.Error), _supervisor(city) as supervisor:
+        return int(supervisor.getPID())
+    return None
+
+
 def members(city: City) -> list[psutil.Process]:
     """Every process that carries the city's marker, whoever started it."""
     found = []
@@ -55,11 +62,11 @@ def members(city: City) -> list[psutil.Process]:
 def stop(city: City) -> int:
     """Ends every process of the city, orderly where supervisor still runs, and returns how many there were."""
     running = members(city)
-    with suppress(OSError, xmlrpc.client.Error), _supervisor(city) as supervisor:
-        pid = supervisor.getPID()
-        supervisor.shutdown()
+    supervisor = pid(city)
+    with suppress(OSError, xmlrpc.client.Error), _supervisor(city) as asked:
+        asked.shutdown()
         # It ends when its processes have.
-        _wait_while(lambda: pid in {process.pid for process in members(city)}, STOP_SECONDS + 5)
+        _wait_while(lambda: supervisor in {process.pid for process in members(city)}, STOP_SECONDS + 5)
     for end in (psutil.Process.terminate, psutil.Process.kill):
         for process in members(city):
             with suppress(psutil.NoSuchProcess):

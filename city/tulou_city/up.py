@@ -69,7 +69,7 @@ def status(city: City) -> None:
     if found is None:
         raise SystemExit(f"No city runs in {city.var}; make up starts it.")
     table = Table("process", "state", "pid", "resident memory", box=SIMPLE)
-    names = {state["pid"]: name for name, state in found.items()}
+    names = {state["pid"]: name for name, state in found.items()} | {supervise.pid(city): "supervisor"}
     total = 0
     for process in supervise.members(city):
         name = names.get(process.pid, process.name())
