@@ -18,7 +18,8 @@ def acquire(session: Session, name: str, holder: str, now: datetime, seconds: fl
     statement = statement.on_conflict_do_update(
         index_elements=["name"], set_=values, where=or_(_LEASE.c.holder == holder, _LEASE.c.expires_at <= now)
     )
-    return session.connection().execute(statement).rowcount == 1
+    # Not by rowcount, which is unknown for an INSERT through psycopg.
+    return session.connection().execute(statement.returning(_LEASE.c.name)).first() is not None
 
 
 def hold_until(session: Session, name: str, holder: str, end: datetime) -> None:

@@ -6,12 +6,12 @@ import signal
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from threading import Event as Flag
 from typing import Any, Final
 
 import eventlet
 import eventlet.wsgi
 import structlog
+from eventlet.event import Event as Outcome
 from nameko.runners import ServiceRunner
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -39,6 +39,8 @@ class Host:
     amqp_uri: str | None
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     local_bus: LocalBus = field(default_factory=LocalBus)
+    # Services that the bus does not know as subscribers yet: what were published now would pass them by.
+    unsubscribed: set[str] = field(default_factory=set)
     relays: list[Relay] = field(default_factory=list)
 
     def bus(self) -> Bus:
@@ -66,23 +68,23 @@ def host(workers: Sequence[type[ServiceWorker]]) -> None:
         for worker in workers
     }
     trace_statements(*(database.engine for database in databases.values()))
-    host_ = Host(settings, databases, shared.amqp_uri)
+    host_ = Host(settings, databases, shared.amqp_uri, unsubscribed=set(settings))
     runner = ServiceRunner({"host": host_, "max_workers": MAX_WORKERS})
     for worker in workers:
         runner.add_service(worker)
     _observe(host_)
     web = eventlet.spawn(eventlet.wsgi.server, _listen(shared.metrics_address), _web(host_), log_output=False)
-    runner.start()
-    ending = Flag()
+    ending = Outcome()
 
     def end(*_: object) -> None:
-        if not ending.is_set():
-            ending.set()
-            # A signal handler may run in the hub itself, which must not wait.
-            eventlet.spawn_n(_end, runner, shared.drain_seconds)
+        # It may run in eventlet's hub, which must not wait: sending does not.
+        if not ending.ready():
+            ending.send()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
+    runner.start()
+    eventlet.spawn(_end, ending, runner, shared.drain_seconds)
     log.info("working", services=list(settings), address=shared.metrics_address)
     runner.wait()
     web.kill()
@@ -92,7 +94,8 @@ def host(workers: Sequence[type[ServiceWorker]]) -> None:
     log.info("stopped")
 
 
-def _end(runner: ServiceRunner, seconds: float) -> None:
+def _end(ending: Outcome, runner: ServiceRunner, seconds: float) -> None:
+    ending.wait()
     log.info("draining", seconds=seconds)
     with eventlet.Timeout(seconds, False):
         runner.stop()

@@ -57,7 +57,8 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
         if self._leads:
             self._leads_until = 0.0
             try:
-                self._database.write(lambda session: leases.release(session, LEASE, self._holder))
+                with suppress_instrumentation():
+                    self._database.write(lambda session: leases.release(session, LEASE, self._holder))
             except SQLAlchemyError as error:
                 log.warning("lease_not_released", service=self.service, lease=LEASE, error=str(error))
 
@@ -124,10 +125,10 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
     def _publish(self) -> None:
         failures = 0
         while not self._stop.is_set():
-            if not self._leads or self.published >= self.placed:
+            if not self._leads or self.published >= self.placed or self._host.unsubscribed:
                 self._oldest = None
                 self._news.clear()
-                self._news.wait(self._pace.outage)
+                self._news.wait(self._pace.poll_idle)
                 continue
             try:
                 with suppress_instrumentation():

@@ -1,6 +1,6 @@
 """Events from RabbitMQ: one durable queue for each subscribing service and source, read in order by one consumer."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -45,11 +45,12 @@ class Stream:
 class StreamReader(ConsumerMixin):
     """Fills the streams over one connection, and makes it anew for as long as it takes."""
 
-    def __init__(self, uri: str, streams: Sequence[Stream]) -> None:
+    def __init__(self, uri: str, streams: Sequence[Stream], declared: Callable[[], None]) -> None:
         self.connection = Connection(  # type: ignore[no-untyped-call]
             uri, heartbeat=HEARTBEAT_SECONDS, connect_timeout=CONNECT_SECONDS
         )
         self._streams = streams
+        self._declared = declared
 
     def get_consumers(self, consumer: Any, channel: object) -> list[Any]:
         """The consumers of a new connection."""
@@ -68,6 +69,10 @@ class StreamReader(ConsumerMixin):
                 self.on_connection_error, interval_start=1, interval_step=1, interval_max=RECONNECT_SECONDS
             )
             yield connection
+
+    def on_consume_ready(self, *_: object, **__: object) -> None:
+        """The queues are there: from now on events wait in them."""
+        self._declared()
 
     def on_connection_error(self, error: Exception, interval: float) -> None:
         """Says that the broker cannot be reached."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 from google.protobuf.message import DecodeError
+from kombu.utils.encoding import str_to_bytes
 from nameko.extensions import Entrypoint, SharedExtension
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
@@ -73,14 +74,18 @@ class Subscriptions(InHost, SharedExtension):  # type: ignore[misc]
         self.handlers.sort(key=lambda handler: handler.method_name)
         if self._host.amqp_uri is None:
             self._host.local_bus.subscribers.append(self.deliver)
-        elif self.handlers:
+            self._subscribed()
+        elif not self.handlers:
+            self._subscribed()
+        else:
             types: dict[str, set[str]] = {}
             for handler in self.handlers:
                 types.setdefault(handler.source, set()).update(handler.types)
             streams = [Stream(self.service, source, types[source]) for source in sorted(types)]
             for stream in streams:
                 self._threads[stream] = self.container.spawn_managed_thread(partial(self._work, stream))
-            self._reader = self.container.spawn_managed_thread(StreamReader(self._host.amqp_uri, streams).run)
+            reader = StreamReader(self._host.amqp_uri, streams, self._subscribed)
+            self._reader = self.container.spawn_managed_thread(reader.run)
 
     def finish(self) -> None:
         """Lets the handlers that run end, and takes nothing more."""
@@ -113,10 +118,13 @@ class Subscriptions(InHost, SharedExtension):  # type: ignore[misc]
         run_method(handler, session, event)
         return True
 
+    def _subscribed(self) -> None:
+        self._host.unsubscribed.discard(self.service)
+
     def _work(self, stream: Stream) -> None:
         while (message := stream.inbound.get()) is not None and not self._stop.is_set():
             try:
-                self._receive(stream.source, bytes(message.body))
+                self._receive(stream.source, str_to_bytes(message.body))  # type: ignore[no-untyped-call]
             except Stopping:
                 return
             acknowledge(message)

@@ -1,0 +1,77 @@
+"""The worker as a process: health, metrics, memory, its end."""
+
+import socket
+
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+
+from services.chassis.tests.integration.worker.home import Home
+
+MEMORY_KB = 95_000
+
+
+def test_on_sigterm_the_handler_that_runs_finishes_and_its_event_is_done(home: Home) -> None:
+    home.switch("very slow")
+    worker = home.start()
+    home.emit(*(("case-1", StringValue(value=str(number))) for number in range(20)))
+    home.wait("the first event", lambda: len(home.noted()) >= 1)
+
+    assert worker.end() == 0
+
+    done = len(home.noted())
+    assert 1 <= done < 20
+    assert "drain_cut_short" not in home.logs()
+    home.switch("very slow", on=False)
+    home.start()
+    home.wait("the rest", lambda: len(home.noted()) >= 20)
+    assert [text for _, text in home.noted()] == [str(number) for number in range(20)]
+
+
+def test_metrics_tell_what_was_published_handled_and_what_waits(home: Home) -> None:
+    worker = home.start()
+    home.emit(("case-1", StringValue(value="1")))
+    home.wait("the event", lambda: len(home.noted()) == 1)
+    home.wait("the count", lambda: 'outcome="done"' in worker.get("/metrics").text)
+
+    lines = worker.get("/metrics").text.splitlines()
+
+    def value(name: str, *labels: str) -> float:
+        [line] = [line for line in lines if line.startswith(name) and all(label in line for label in labels)]
+        return float(line.rpartition(" ")[2])
+
+    assert value("tulou_outbox_published_total", 'service="maker"') == 1
+    assert value("tulou_events_handled_total", 'handler="note_both"', 'outcome="done"') == 1
+    assert value("tulou_outbox_backlog", 'service="maker"') == 0
+    assert value("tulou_outbox_lag_seconds", 'service="maker"') == 0
+
+
+def test_a_path_that_is_neither_metrics_nor_health_is_not_found(machine: Home) -> None:
+    worker = machine.start()
+    machine.wait("the worker", lambda: worker.get("/healthz").status_code == 200)
+    assert worker.get("/healthz").json() == {"maker": True, "taker": True}
+    assert worker.get("/secrets").status_code == 404
+
+
+def test_a_worker_of_one_service_stays_small(home: Home) -> None:
+    worker = home.start("Taker")
+    home.wait("the worker", lambda: worker.get("/healthz").status_code == 200)
+    with open(f"/proc/{worker.popen.pid}/status") as status:
+        [resident] = [int(line.split()[1]) for line in status if line.startswith("VmRSS")]
+    assert resident < MEMORY_KB
+
+
+def test_a_taken_port_is_named(machine: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        other = machine.start(address=address)
+        assert other.popen.wait(60) == 1
+
+    assert f"worker: cannot listen on {address}" in other.log.read_text()
+
+
+@pytest.mark.parametrize("missing", ["TULOU_DATABASE_URL", "TULOU_KEYRING_FILE"])
+def test_a_missing_setting_is_named(machine: Home, missing: str) -> None:
+    del machine.environment[missing]
+    worker = machine.start()
+    assert worker.popen.wait(60) == 1
+    assert missing in worker.log.read_text()
