@@ -1,4 +1,4 @@
-"""Measures how the city starts and how fast it is beside a hand-written floor, on PostgreSQL and SQLite:  python -m bench
+"""Measures how the city starts, and how fast it is beside a hand-written floor on PostgreSQL and SQLite.
 
 Everything is asked in turn, round after round, so that what slows the machine for a while slows all alike. A ratio is
 the median of the rounds' ratios, each to the floor of its own round. Prints tables and writes var/bench.json.

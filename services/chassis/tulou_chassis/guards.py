@@ -3,14 +3,16 @@
 import asyncio
 import logging as stdlib_logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import grpc
 import structlog
-from opentelemetry import metrics, propagate, trace
+from google.protobuf.message import Message
+from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tulou_chassis.calls import Call, idempotency_key
 from tulou_chassis.errors import (
@@ -29,8 +31,12 @@ from tulou_chassis.validation import validate
 MAX_SECONDS: Final = 30.0
 log = structlog.get_logger()
 tracer = trace.get_tracer("tulou_chassis")
+_PROPAGATOR = TraceContextTextMapPropagator()
 
-Guard = Callable[[Call], AbstractAsyncContextManager[None]]
+# What answers a call; None for a stream, whose messages have been written by then.
+Handler = Callable[[Call], Awaitable[Message | None]]
+# Does its part, awaits the handler it is given, and may see to what comes back.
+Guard = Callable[[Handler, Call], Awaitable[Message | None]]
 
 
 def chain(
@@ -50,19 +56,25 @@ def chain(
     )
 
 
+def guarded(handler: Handler, guards: Sequence[Guard]) -> Handler:
+    """The handler inside all guards, the first of them outermost."""
+    for guard in reversed(guards):
+        handler = partial(guard, handler)
+    return handler
+
+
 def recovery(answers: Mapping[type[Exception], Answer]) -> Guard:
     """Turns exceptions into statuses. The words of an unexpected one go to the log, never to the caller."""
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         try:
-            yield
+            return await handler(call)
         except grpc.aio.AbortError:
             raise
         except Exception as error:
             answer = answer_for(error, answers)
             status = status_for(error, answer, locale=call.locale, trace_id=call.trace_id)
-            await call.context.abort(
+            return await call.context.abort(
                 answer.code, status.message, (("grpc-status-details-bin", status.SerializeToString()),)
             )
 
@@ -75,14 +87,13 @@ def telemetry() -> Guard:
         "rpc.server.duration", unit="ms", description="Time a call took"
     )
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         begin = time.perf_counter()
         service, _, name = call.method.lstrip("/").partition("/")
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
         with tracer.start_as_current_span(
             call.method.lstrip("/"),
-            context=propagate.extract(call.metadata),
+            context=_PROPAGATOR.extract(call.metadata),
             kind=SpanKind.SERVER,
             attributes=attributes,
             record_exception=False,
@@ -90,7 +101,7 @@ def telemetry() -> Guard:
         ) as span:
             call.trace_id = f"{span.get_span_context().trace_id:032x}"
             try:
-                yield
+                return await handler(call)
             finally:
                 span.set_attribute("rpc.grpc.status_code", call.code.value[0])
                 if call.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}:
@@ -103,12 +114,11 @@ def telemetry() -> Guard:
 def logging(answers: Mapping[type[Exception], Answer]) -> Guard:
     """One line a call: method, code, time, who; never a request's content. An unexpected failure has its traceback."""
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         begin = time.perf_counter()
         failure: Exception | None = None
         try:
-            yield
+            return await handler(call)
         except asyncio.CancelledError:
             call.code = grpc.StatusCode.CANCELLED
             raise
@@ -134,14 +144,12 @@ def logging(answers: Mapping[type[Exception], Answer]) -> Guard:
 def deadline(methods: Mapping[str, Method]) -> Guard:
     """Bounds the time of a unary call: what the caller allows, at most half a minute. Streams have their own ends."""
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         if methods[call.method].streams:
-            yield
-            return
+            return await handler(call)
         remaining = call.context.time_remaining()
         async with asyncio.timeout(MAX_SECONDS if remaining is None else min(remaining, MAX_SECONDS)):
-            yield
+            return await handler(call)
 
     return guard
 
@@ -149,15 +157,14 @@ def deadline(methods: Mapping[str, Method]) -> Guard:
 def authentication(verifier: Verifier) -> Guard:
     """Finds the caller. A token that is there must be good, also where none is needed."""
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         header = call.metadata.get("authorization", "")
         if header:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
                 raise Refusal(TOKEN_INVALID)
             call.principal = await verifier.principal(token)
-        yield
+        return await handler(call)
 
     return guard
 
@@ -165,15 +172,14 @@ def authentication(verifier: Verifier) -> Guard:
 def access(methods: Mapping[str, Method]) -> Guard:
     """The access rule of the RPC's proto. No rule means denied."""
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         rule = methods[call.method].access
         if not rule.anonymous:
             if call.principal is None:
                 raise Refusal(TOKEN_MISSING)
             if call.principal.roles.isdisjoint(methods[call.method].roles):
                 raise Refusal(ROLE_NOT_ALLOWED, method=call.method)
-        yield
+        return await handler(call)
 
     return guard
 
@@ -181,11 +187,10 @@ def access(methods: Mapping[str, Method]) -> Guard:
 def validation() -> Guard:
     """The field rules of the request's proto. The messages of a client stream are the handler's to check."""
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         if call.request is not None:
             validate(call.request)
-        yield
+        return await handler(call)
 
     return guard
 
@@ -193,11 +198,10 @@ def validation() -> Guard:
 def idempotency() -> Guard:
     """Notes a write's request_id for the transaction that will keep its answer."""
 
-    @asynccontextmanager
-    async def guard(call: Call) -> AsyncIterator[None]:
+    async def guard(handler: Handler, call: Call) -> Message | None:
         if call.request is not None and (request_id := getattr(call.request, "request_id", "")):
             payload = call.request.SerializeToString(deterministic=True)
             call.idempotency = idempotency_key(call.principal, call.method, request_id, payload)
-        yield
+        return await handler(call)
 
     return guard

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from tulou_chassis.calls import CURRENT, Call
 from tulou_chassis.db import Database
 from tulou_chassis.errors import EN, ZH, Answer
 from tulou_chassis.events import Publisher
-from tulou_chassis.guards import Guard, chain
+from tulou_chassis.guards import Guard, chain, guarded
 from tulou_chassis.logs import configure_logs
 from tulou_chassis.methods import Method, methods_of
 from tulou_chassis.settings import Settings
@@ -77,32 +76,32 @@ class Guarded(grpc.aio.ServerInterceptor):
         }
         if handler.request_streaming:
 
-            async def collect(requests: AsyncIterator[Message], context: Any) -> Message:
-                async with AsyncExitStack() as stack:
-                    await self._enter(stack, path, None, context)
-                    return await handler.stream_unary(requests, context)  # type: ignore[no-any-return]
-                raise AssertionError("unreachable")
+            async def collect(requests: AsyncIterator[Message], context: Any) -> Message | None:
+                inner = guarded(lambda call: handler.stream_unary(requests, context), self._guards)
+                return await inner(self._call(path, None, context))
 
             return grpc.stream_unary_rpc_method_handler(collect, **codec)
         if handler.response_streaming:
 
-            async def stream(request: Message, context: Any) -> AsyncIterator[Message]:
-                async with AsyncExitStack() as stack:
-                    await self._enter(stack, path, request, context)
-                    async for message in handler.unary_stream(request, context):
-                        yield message
+            async def write_all(call: Call) -> None:
+                async for message in handler.unary_stream(call.request, call.context):
+                    await call.context.write(message)
+
+            streamed = guarded(write_all, self._guards)
+
+            async def stream(request: Message, context: Any) -> None:
+                await streamed(self._call(path, request, context))
 
             return grpc.unary_stream_rpc_method_handler(stream, **codec)
 
-        async def answer(request: Message, context: Any) -> Message:
-            async with AsyncExitStack() as stack:
-                await self._enter(stack, path, request, context)
-                return await handler.unary_unary(request, context)  # type: ignore[no-any-return]
-            raise AssertionError("unreachable")
+        answered = guarded(lambda call: handler.unary_unary(call.request, call.context), self._guards)
+
+        async def answer(request: Message, context: Any) -> Message | None:
+            return await answered(self._call(path, request, context))
 
         return grpc.unary_unary_rpc_method_handler(answer, **codec)
 
-    async def _enter(self, stack: AsyncExitStack, path: str, request: Message | None, context: Any) -> None:
+    def _call(self, path: str, request: Message | None, context: Any) -> Call:
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         call = Call(
             method=path,
@@ -113,8 +112,7 @@ class Guarded(grpc.aio.ServerInterceptor):
             locale=locale_of(metadata.get("accept-language", "")),
         )
         CURRENT.set(call)
-        for guard in self._guards:
-            await stack.enter_async_context(guard(call))
+        return call
 
 
 def locale_of(accepted: str) -> str:
