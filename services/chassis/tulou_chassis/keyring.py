@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,10 +37,11 @@ class Keyring:
             secrets = {key_id: _key(text) for key_id, text in content["keys"].items()}
             index_key = _key(content["index_key"])
             primary = content["primary"]
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+            usable = primary in secrets and not any("." in key_id for key_id in secrets)
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             # The message names the file and the kind of fault, never what the file holds.
             raise KeyringError(f"{path}: no usable keyring ({type(error).__name__})") from None
-        if primary not in secrets or any("." in key_id for key_id in secrets):
+        if not usable:
             raise KeyringError(f"{path}: the primary key must be among the keys, and no key id may hold a dot")
         return cls(primary, {key_id: AESGCM(secret) for key_id, secret in secrets.items()}, secrets, index_key)
 
@@ -55,10 +57,10 @@ class Keyring:
         cipher = self.ciphers.get(key_id)
         if cipher is None:
             raise KeyringError(f"no key {key_id!r} in the keyring")
-        raw = base64.b64decode(body)
         try:
+            raw = base64.b64decode(body, validate=True)
             return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise KeyringError(f"a text under {context} was changed or moved") from None
 
     def is_current(self, sealed: str) -> bool:
@@ -88,10 +90,13 @@ def create_keyring(path: Path) -> None:
 def add_key(path: Path) -> str:
     """Adds a fresh key to the file, makes it primary and gives its id; texts are moved to it by `keys rotate`."""
     content = json.loads(path.read_text())
-    key_id = f"k{len(content['keys']) + 1}"
+    # Not by counting: what was sealed under a key that was taken out must not meet another key of its name.
+    numbers = [int(key_id[1:]) for key_id in content["keys"] if re.fullmatch(r"k[0-9]+", key_id)]
+    key_id = f"k{max(numbers, default=0) + 1}"
     content["keys"][key_id] = _fresh()
     content["primary"] = key_id
     draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(content, file, indent=2)
     draft.replace(path)

@@ -3,18 +3,22 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final
 
 import jwt
+import structlog
 from jwt import PyJWK, PyJWKClient, PyJWKSet
-from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWTError
+from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWKSetError, PyJWTError
 
 from tulou_chassis.errors import TOKEN_INVALID, UNAVAILABLE, Refusal
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 CACHED_TOKENS: Final = 10_000
 MAX_TOKEN: Final = 8_192
+KEYS_SECONDS: Final = 300.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -29,35 +33,50 @@ class Principal:
 
 
 class KeyFile:
-    """Keys in a file (JWKS), read when a key is asked for that was not there at the last reading."""
+    """Keys in a file (JWKS), read again when the file has changed. Raises OSError, PyJWKSetError, ValueError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._keys: dict[str | None, PyJWK] = {}
-        self._read()
+        self._read_at = self._stamp()
+        self._keys = self._read()
 
     def get_signing_key(self, kid: str) -> PyJWK:
         """The key. Raises PyJWKClientError when the file does not hold it."""
-        if kid not in self._keys:
-            self._read()
+        try:
+            if (stamp := self._stamp()) != self._read_at:
+                self._keys, self._read_at = self._read(), stamp
+        except (OSError, PyJWTError, ValueError) as error:
+            # Someone may be writing it just now; what was read before is good until it can be read.
+            log.warning("keys_unreadable", path=str(self._path), error=type(error).__name__)
         try:
             return self._keys[kid]
         except KeyError:
             raise PyJWKClientError(f"no key {kid!r}") from None
 
-    def _read(self) -> None:
-        self._keys = {key.key_id: key for key in PyJWKSet.from_json(self._path.read_text()).keys}
+    def _read(self) -> dict[str | None, PyJWK]:
+        return {key.key_id: key for key in PyJWKSet.from_json(self._path.read_text()).keys}
+
+    def _stamp(self) -> tuple[int, int, int]:
+        found = self._path.stat()
+        return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 class Verifier:
-    """Checks signature, issuer, audience and expiry. The keys, from a file or a URL, are read again when one is new."""
+    """Checks signature, issuer, audience and expiry.
+
+    A new key, in a file or at a URL, is found when a token names it; at a URL it is looked for every ten seconds at
+    most. A key that was taken away is good for five minutes more at most.
+    """
 
     def __init__(self, *, issuer: str, audience: str, jwks: str) -> None:
         self._issuer = issuer
         self._audience = audience
-        self._keys = PyJWKClient(jwks, cache_keys=True, lifespan=300, timeout=5) if "://" in jwks else KeyFile(Path(jwks))
+        self._keys = (
+            PyJWKClient(jwks, lifespan=KEYS_SECONDS, timeout=5, cooldown_duration=10)
+            if "://" in jwks
+            else KeyFile(Path(jwks))
+        )
         self._known: dict[str, tuple[float, Principal]] = {}
-        self._unknown_kid_until: dict[str, float] = {}
 
     async def principal(self, token: str) -> Principal:
         """The caller. Raises Refusal with TOKEN_INVALID, or UNAVAILABLE when the keys cannot be read."""
@@ -68,7 +87,7 @@ class Verifier:
         if len(token) > MAX_TOKEN:
             raise Refusal(TOKEN_INVALID)
         try:
-            key = await self._key(token, now)
+            key = await self._key(token)
             claims = jwt.decode(
                 token,
                 key,
@@ -78,32 +97,22 @@ class Verifier:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
             principal = _principal(claims)
-        except PyJWKClientConnectionError:
-            raise Refusal(UNAVAILABLE) from None
         except (PyJWTError, TypeError, ValueError):
             raise Refusal(TOKEN_INVALID) from None
         if len(self._known) >= CACHED_TOKENS:
             self._known.clear()
-        self._known[token] = (float(claims["exp"]), principal)
+        self._known[token] = (min(float(claims["exp"]), now + KEYS_SECONDS), principal)
         return principal
 
-    async def _key(self, token: str, now: float) -> Any:
+    async def _key(self, token: str) -> Any:
         header = jwt.get_unverified_header(token)
         kid = header.get("kid")
         if not isinstance(kid, str) or header.get("alg") not in ALGORITHMS:
             raise jwt.InvalidTokenError
-        # A made-up key id must not make us fetch the keys for every call.
-        if self._unknown_kid_until.get(kid, 0) > now:
-            raise jwt.InvalidTokenError
         try:
             return (await asyncio.to_thread(self._keys.get_signing_key, kid)).key
-        except PyJWKClientConnectionError:
-            raise
-        except PyJWTError:
-            if len(self._unknown_kid_until) >= CACHED_TOKENS:
-                self._unknown_kid_until.clear()
-            self._unknown_kid_until[kid] = now + 10
-            raise
+        except (PyJWKClientConnectionError, PyJWKSetError, JSONDecodeError, OSError):
+            raise Refusal(UNAVAILABLE) from None
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

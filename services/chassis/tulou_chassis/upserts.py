@@ -9,10 +9,14 @@ from sqlmodel import Session, SQLModel
 
 def insert_into(session: Session, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that can be told what to do on a conflict."""
-    return (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(table)
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def insert_missing(session: Session, model: type[SQLModel], **values: Any) -> bool:
     """Inserts the row unless one with its key is there; gives whether it did."""
-    statement = insert_into(session, model.__table__).values(**values).on_conflict_do_nothing()  # type: ignore[attr-defined]
-    return session.connection().execute(statement).rowcount == 1
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    statement = insert_into(session, table).values(**values).on_conflict_do_nothing()
+    # Not by rowcount, which is unknown for an INSERT through psycopg.
+    return session.connection().execute(statement.returning(*table.primary_key)).first() is not None

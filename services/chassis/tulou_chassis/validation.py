@@ -3,10 +3,12 @@
 Our own instead of protovalidate, because each violation is told in Chinese and in English with the rule it breaks.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from google.api import field_behavior_pb2  # type: ignore[import-untyped]
@@ -32,9 +34,9 @@ def validate(message: Message) -> None:
 
     Fields of a message that comes with an `update_mask` may be missing: the merged result is checked instead.
     """
-    violations = list(violations_of(message))
+    violations = list(islice(violations_of(message), MAX_VIOLATIONS))
     if violations:
-        raise InvalidFields(violations[:MAX_VIOLATIONS])
+        raise InvalidFields(violations)
 
 
 def violations_of(message: Message, path: str = "", *, required: bool = True) -> Iterator[Violation]:
@@ -68,10 +70,6 @@ def _field_plan(field: FieldDescriptor) -> tuple[FieldDescriptor, bool, Check, b
     options = field.GetOptions()
     behaviours = options.Extensions[field_behavior_pb2.field_behavior]
     output_only = field_behavior_pb2.OUTPUT_ONLY in behaviours
-    rule = options.Extensions[field_pb2.rule]
-    checks: list[Check] = []
-    if not output_only:
-        checks = list(_checks(field, rule))
     kind = field.message_type
     nested = (
         kind is not None
@@ -80,24 +78,46 @@ def _field_plan(field: FieldDescriptor) -> tuple[FieldDescriptor, bool, Check, b
         and kind.full_name not in _SKIPPED
         and not kind.GetOptions().map_entry
     )
-
-    def check(value: Any, where: str) -> Iterator[Violation]:
-        for one in checks:
-            yield from one(value, where)
-
+    check = _unchecked if output_only else _field_check(field, options.Extensions[field_pb2.rule])
     return field, field_behavior_pb2.REQUIRED in behaviours, check, nested
 
 
+def _unchecked(_value: Any, _where: str) -> Iterator[Violation]:
+    return iter(())
+
+
+def _field_check(field: FieldDescriptor, rule: field_pb2.FieldRule) -> Check:
+    checks = list(_checks(field, rule))
+    if not field.is_repeated:
+
+        def check(value: Any, where: str) -> Iterator[Violation]:
+            for one in checks:
+                yield from one(value, where)
+
+        return check
+
+    is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+
+    def check_all(values: Any, where: str) -> Iterator[Violation]:
+        if rule.max_items and len(values) > rule.max_items:
+            zh, en = f"最多 {rule.max_items} 项。", f"At most {rule.max_items} entries."
+            yield Violation(where, "max_items", zh, en)
+        elif is_map:
+            texts = (text for pair in values.items() for text in pair if isinstance(text, str))
+            if any(map(_CONTROL.search, texts)):
+                yield _control_characters(where)
+        elif checks:
+            for index, value in enumerate(values):
+                for one in checks:
+                    yield from one(value, f"{where}[{index}]")
+
+    return check_all
+
+
 def _checks(field: FieldDescriptor, rule: field_pb2.FieldRule) -> Iterable[Check]:
-    if field.is_repeated and rule.max_items:
-        yield _bound(
-            lambda value: len(value) > rule.max_items,
-            "max_items",
-            f"最多 {rule.max_items} 项。",
-            f"At most {rule.max_items} entries.",
-        )
+    """The checks of one value of the field."""
     if field.type == field.TYPE_STRING:
-        yield _each(_string_check(rule)) if field.is_repeated else _string_check(rule)
+        yield _string_check(rule)
     elif field.enum_type is not None:
         known = field.enum_type.values_by_number
         yield _bound(lambda value: value not in known, "enum", "不是已定义的取值。", "Not one of the defined values.")
@@ -122,12 +142,8 @@ def _bound(breaks: Callable[[Any], bool], name: str, zh: str, en: str) -> Check:
     return check
 
 
-def _each(check: Check) -> Check:
-    def each(values: Any, where: str) -> Iterator[Violation]:
-        for index, value in enumerate(values):
-            yield from check(value, f"{where}[{index}]")
-
-    return each
+def _control_characters(where: str) -> Violation:
+    return Violation(where, "no_control_characters", "不得含控制字符。", "No control characters.")
 
 
 def _string_check(rule: field_pb2.FieldRule) -> Check:
@@ -142,7 +158,7 @@ def _string_check(rule: field_pb2.FieldRule) -> Check:
                 where, "min_length", f"至少 {rule.min_length} 个字符。", f"At least {rule.min_length} characters."
             )
         elif _CONTROL.search(value):
-            yield Violation(where, "no_control_characters", "不得含控制字符。", "No control characters.")
+            yield _control_characters(where)
         elif pattern is not None and not pattern.fullmatch(value):
             yield Violation(where, "pattern", f"应为{rule.pattern_zh}。", f"Must be {rule.pattern_en}.")
         elif rule.format == field_pb2.FORMAT_UUID and not _UUID.fullmatch(value):
@@ -182,7 +198,7 @@ def _struct_check(rule: field_pb2.FieldRule) -> Check:
                 return
             if isinstance(node, Struct):
                 if any(_CONTROL.search(key) for key in node.fields):
-                    yield Violation(where, "no_control_characters", "不得含控制字符。", "No control characters.")
+                    yield _control_characters(where)
                     return
                 entries.extend((child, depth) for child in node.fields.values())
             elif isinstance(node, ListValue):
@@ -191,8 +207,11 @@ def _struct_check(rule: field_pb2.FieldRule) -> Check:
                 entries.append((node.struct_value, depth + 1))
             elif node.WhichOneof("kind") == "list_value":
                 entries.append((node.list_value, depth + 1))
+            elif node.WhichOneof("kind") == "number_value" and not math.isfinite(node.number_value):
+                yield Violation(where, "finite", "数值须为有限数。", "Numbers must be finite.")
+                return
             elif node.WhichOneof("kind") == "string_value" and _CONTROL.search(node.string_value):
-                yield Violation(where, "no_control_characters", "不得含控制字符。", "No control characters.")
+                yield _control_characters(where)
                 return
 
     return check

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from sqlmodel import Session, col, select
@@ -14,14 +15,14 @@ from tulou_chassis.tables import OutboxEvent
 
 BATCH: Final = 200
 POLL_SECONDS: Final = 0.5
-# A stream ends by itself now and then, so that its token is checked again and a drain need not wait for it.
+# A stream ends by itself now and then, so that its token is checked again.
 MAX_SECONDS: Final = 3600.0
 
 
 async def watch_outbox(
     database: Database, *, source: str, region: str, after: int, types: Sequence[str]
 ) -> AsyncIterator[Event]:
-    """Events of a region behind the position `after`, in order, without end until an hour is over.
+    """Events of a region behind the position `after`, in order, until an hour is over or the server stops.
 
     Only events that the relay has given a position are seen: positions follow the order of commits, so a cursor never
     steps over an event.
@@ -36,11 +37,12 @@ async def watch_outbox(
             found = found.where(col(OutboxEvent.type).in_(types))
         return session.exec(found.order_by(col(OutboxEvent.position)).limit(BATCH)).all()
 
-    while time.monotonic() < end:
+    while time.monotonic() < end and not database.closing.is_set():
         position = after
         rows = await database.read(lambda session, behind=position: query(session, behind))  # type: ignore[misc]
         for row in rows:
             after = row.position or after
             yield envelope(row, source=source)
         if len(rows) < BATCH:
-            await asyncio.sleep(POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(database.closing.wait(), POLL_SECONDS)
