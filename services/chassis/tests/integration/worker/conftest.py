@@ -5,9 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlmodel import SQLModel
 
 from e2e.providers.servers import vhost
-from services.chassis.tests.integration.worker.home import Home, two_databases
+from services.chassis.tests.integration.worker.home import CHASSIS_TABLES, Home, two_databases
+from services.chassis.tests.integration.worker.notes import METADATA, publication
+from tulou_chassis.syncdb import SyncDatabase
 
 
 @pytest.fixture(params=["sqlite-local", "postgresql-local", "sqlite-rabbitmq", "postgresql-rabbitmq"])
@@ -44,3 +47,14 @@ def _home(request: pytest.FixtureRequest, folder: Path) -> Iterator[Home]:
         found = Home(folder, url, amqp_uri)
         stack.callback(found.close)
         yield found
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[SyncDatabase]:
+    """A database with the chassis' tables, empty, and a table of notes."""
+    found = SyncDatabase(database_url.replace("{service}", "chassis"), publisher=publication)
+    for metadata, tables in ((SQLModel.metadata, CHASSIS_TABLES), (METADATA, None)):
+        metadata.drop_all(found.engine, tables)
+        metadata.create_all(found.engine, tables)
+    yield found
+    found.close()
