@@ -12,7 +12,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from tulou_gateway import otlp
 from tulou_gateway.otlp import Malformed, Span, TooLarge, inflate, spans_of
 from tulou_gateway.trace_pages import clock, duration
-from tulou_gateway.traces import MAX_AGE_SECONDS, SECOND, TraceStore, title, waterfall
+from tulou_gateway.traces import MAX_AGE_SECONDS, SECOND, TraceStore
+from tulou_gateway.waterfall import title, waterfall
 
 NOW = 1_790_000_000 * SECOND
 MS = SECOND // 1000
@@ -253,36 +254,56 @@ def test_a_file_is_read_again_after_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
+def shape(*spans: Span) -> list[tuple[str, int]]:
+    return [(row.span.name, row.depth) for row in waterfall(spans).rows]
+
+
 def test_the_waterfall_puts_children_below_their_parents() -> None:
     spans = [span(4, 3, after=6, took=1), span(2, 1, after=1, took=2), span(3, 1, after=5, took=3), span(1, took=10)]
-    rows = waterfall(spans)
-    assert [(row.span.name, row.depth) for row in rows] == [
-        ("span 1", 0),
-        ("span 2", 1),
-        ("span 3", 1),
-        ("span 4", 2),
-    ]
+    assert shape(*spans) == [("span 1", 0), ("span 2", 1), ("span 3", 1), ("span 4", 2)]
+    rows = waterfall(spans).rows
     assert (rows[0].left, rows[0].width) == (0, 1)
-    assert (rows[2].left, rows[2].width) == (0.5, 0.3)
+    assert (rows[2].left, rows[2].width) == pytest.approx((0.5, 0.3))
+
+
+def test_the_axis_without_long_pauses_has_quarters() -> None:
+    found = waterfall([span(1, took=10), span(2, 1, after=11, took=9)])
+    assert found.ticks == ((0, 0), (0.25, 5 * MS), (0.5, 10 * MS), (0.75, 15 * MS), (1, 20 * MS))
+    assert found.pauses == ()
+
+
+def test_a_long_pause_is_cut_short() -> None:
+    found = waterfall([span(1, took=10), span(2, 1, after=90, took=10)])
+    first, second = found.rows
+    # 20 ms of work and a pause drawn as 5% of it.
+    assert (first.left, first.width) == pytest.approx((0, 10 / 21))
+    assert (second.left, second.width) == pytest.approx((11 / 21, 10 / 21))
+    ((left, width),) = found.pauses
+    assert (left, width) == pytest.approx((10 / 21, 1 / 21))
+    assert [after for _, after in found.ticks] == [0, 90 * MS, 100 * MS]
+    assert found.whole == 100 * MS
+
+
+def test_what_runs_meanwhile_is_no_pause() -> None:
+    assert waterfall([span(1, took=100), span(2, 1, took=1), span(3, 1, after=90, took=1)]).pauses == ()
 
 
 def test_spans_whose_parent_is_missing_stand_at_the_top() -> None:
-    rows = waterfall([span(1), span(5, 4, after=2), span(6, 5, after=3)])
-    assert [(row.span.name, row.depth) for row in rows] == [("span 1", 0), ("span 5", 0), ("span 6", 1)]
+    spans = [span(1), span(5, 4, after=2), span(6, 5, after=3)]
+    assert shape(*spans) == [("span 1", 0), ("span 5", 0), ("span 6", 1)]
 
 
 def test_a_circle_of_spans_is_drawn_once() -> None:
-    rows = waterfall([span(1, 2), span(2, 1, after=1), span(3, 3, after=2)])
-    assert [row.span.name for row in rows] == ["span 1", "span 2", "span 3"]
+    spans = [span(1, 2), span(2, 1, after=1), span(3, 3, after=2)]
+    assert shape(*spans) == [("span 1", 0), ("span 2", 1), ("span 3", 0)]
 
 
 def test_a_waterfall_of_spans_without_length_has_no_division_by_zero() -> None:
-    assert [(row.left, row.width) for row in waterfall([span(1, took=0)])] == [(0, 0)]
-    assert waterfall([]) == []
+    assert [(row.left, row.width) for row in waterfall([span(1, took=0)]).rows] == [(0, 0)]
 
 
 def test_a_deep_trace_does_not_exhaust_the_stack() -> None:
-    rows = waterfall([span(number, number - 1, after=number) for number in range(1, 3001)])
+    rows = waterfall([span(number, number - 1, after=number) for number in range(1, 3001)]).rows
     assert rows[-1].depth == 2999
 
 
@@ -312,3 +333,18 @@ def test_envoys_spans_are_called_by_method_and_path() -> None:
     assert title("ingress", {"http.method": "POST", "http.url": url}) == "POST /approval/v1/cases/…:grant"
     assert title("GrantCase", {"http.method": "POST", "http.url": url}) == "GrantCase"
     assert title("ingress", {}) == "ingress"
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("SELECT a, b \nFROM case_file \nWHERE id = ?", "SELECT case_file"),
+        ("INSERT INTO counter (name) VALUES (?) ON CONFLICT DO UPDATE SET value = 1", "INSERT counter"),
+        ('UPDATE "case_file" SET title=?', "UPDATE case_file"),
+        ("DELETE FROM outbox WHERE id = ?", "DELETE outbox"),
+        ("BEGIN IMMEDIATE", "BEGIN"),
+        ("SELECT 1", "BEGIN"),
+    ],
+)
+def test_statements_are_called_after_their_table(statement: str, shown: str) -> None:
+    assert title("BEGIN /var/db/approval.db", {"db.statement": statement}) == shown

@@ -20,6 +20,7 @@ _ENVIRONMENT = Environment(
     loader=PackageLoader("tulou_gateway"),
     autoescape=True,
     undefined=StrictUndefined,
+    auto_reload=False,
     trim_blocks=True,
     lstrip_blocks=True,
 )
@@ -56,7 +57,7 @@ class SecurityHeaders:
 
 
 def language_of(request: Request) -> str:
-    """ "en" or "zh-CN": as ?lang= says, else whichever of the two `accept-language` names first, else Chinese."""
+    """Either "en" or "zh-CN": as ?lang= says, else whichever of the two `accept-language` names first, else Chinese."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     first = re.search(r"(?:^|,)\s*(zh|en)\b", asked, re.IGNORECASE)
     return EN if first and first[1].lower() == "en" else ZH

@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from tulou_gateway.otlp import MAX_BODY, Malformed, TooLarge, inflate, spans_of
 from tulou_gateway.pages import BodyTooLarge, read_body, refuse, render
-from tulou_gateway.traces import SECOND, Summary, TraceStore, title, waterfall
+from tulou_gateway.traces import SECOND, Summary, TraceStore
+from tulou_gateway.waterfall import title, waterfall
 
 PROTOBUF = "application/x-protobuf"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -68,21 +69,16 @@ def trace_routes(store: TraceStore) -> list[Route]:
 
     def trace_page(request: Request) -> Response:
         trace_id = request.path_params["trace_id"].lower()
-        rows = waterfall(store.trace(trace_id))
-        if not rows:
+        spans = store.trace(trace_id)
+        if not spans:
             return render(request, "trace_missing.html", 404, trace_id=trace_id)
-        begin = min(row.span.start for row in rows)
-        end = max(row.span.start + row.span.duration for row in rows)
-        services = list(dict.fromkeys(row.span.service for row in sorted(rows, key=lambda row: row.span.start)))
         return render(
             request,
             "trace.html",
             trace_id=trace_id,
-            rows=rows,
-            begin=begin,
-            whole=end - begin,
-            services=services,
-            errors=sum(row.span.error for row in rows),
+            trace=waterfall(spans),
+            services=list(dict.fromkeys(span.service for span in spans)),
+            errors=sum(span.error for span in spans),
             **_FORMATS,
         )
 

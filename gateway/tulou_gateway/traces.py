@@ -1,23 +1,21 @@
-"""The small store of spans of one machine, and how a trace is laid out as a waterfall."""
+"""The small store of spans of one machine."""
 
 import json
-import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from tulou_gateway.otlp import Span
+from tulou_gateway.waterfall import title
 
 MAX_SPANS = 50_000
 MAX_AGE_SECONDS = 3 * 24 * 3600
 MAX_SHOWN = 2000  # spans of one trace
 MAX_LISTED = 200  # traces of one list
 SECOND = 1_000_000_000
-_ORIGIN = re.compile(r"^[a-z]+://[^/]*")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spans (
@@ -49,16 +47,6 @@ class Summary:
     services: tuple[str, ...]
     spans: int
     errors: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """One span in the waterfall. `left` and `width` are shares of the trace's time, 0 to 1."""
-
-    span: Span
-    depth: int
-    left: float
-    width: float
 
 
 class TraceStore:
@@ -147,14 +135,6 @@ class TraceStore:
         return Summary(trace_id, start, duration, service, shown, tuple(services), spans, errors)
 
 
-def title(name: str, attributes: Mapping[str, Any]) -> str:
-    """What to call a span on a page. Envoy names all of its alike; they are called by method and path, ids left out."""
-    method, url = attributes.get("http.method"), attributes.get("http.url")
-    if name not in ("ingress", "egress") or not method or not url:
-        return name
-    return f"{method} {_UUID.sub('…', _ORIGIN.sub('', str(url)))}"
-
-
 def _row(span: Span) -> list[Any]:
     values = ((name, getattr(span, name)) for name in _NAMES)
     return [json.dumps(value, ensure_ascii=False) if name in _AS_JSON else value for name, value in values]
@@ -164,26 +144,3 @@ def _span(row: Sequence[Any]) -> Span:
     values = dict(zip(_NAMES, row, strict=True))
     values |= {name: json.loads(values[name]) for name in _AS_JSON}
     return Span(**{**values, "error": bool(values["error"])})
-
-
-def waterfall(spans: Iterable[Span]) -> list[Row]:
-    """The spans of one trace as a tree, each parent before its children and siblings by start. A span whose parent is
-    not there stands at the top; so does the first of a circle."""
-    by_start = sorted(spans, key=lambda span: (span.start, -span.duration))
-    if not by_start:
-        return []
-    ids = {span.span_id for span in by_start}
-    children: dict[str, list[Span]] = {}
-    for span in by_start:
-        children.setdefault(span.parent_id if span.parent_id in ids else "", []).append(span)
-    begin = by_start[0].start
-    whole = max(max(span.start + span.duration for span in by_start) - begin, 1)
-    rows: dict[str, Row] = {}
-    for root in [*children.get("", []), *by_start]:
-        waiting = [(root, 0)]
-        while waiting:
-            span, depth = waiting.pop()
-            if span.span_id not in rows:
-                rows[span.span_id] = Row(span, depth, (span.start - begin) / whole, span.duration / whole)
-                waiting.extend((child, depth + 1) for child in reversed(children.get(span.span_id, [])))
-    return list(rows.values())

@@ -121,6 +121,6 @@ def bars(page: Page, trace_id: str) -> dict[str, float]:
     expect(spans.first).to_be_visible(timeout=PATIENCE_MS)
     found = {}
     for span in spans.all():
-        box = span.locator("svg rect").bounding_box()
+        box = span.locator("svg rect:not(.pause)").bounding_box()
         found[span.locator(".what").inner_text()] = box["width"] if box else 0.0
     return found

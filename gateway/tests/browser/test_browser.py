@@ -131,7 +131,7 @@ def test_the_waterfall_draws_a_bar_for_every_span_in_proportion(stranger: Watche
 def test_a_span_opens_by_keyboard_and_shows_its_attributes(stranger: Watched) -> None:
     page = stranger.page
     bars(page, TRACE)
-    span = page.locator("details.span", has_text="INSERT cases")
+    span = page.locator("details.span", has_text="INSERT cases").first
     expect(span.get_by_text("db.statement")).to_be_hidden()
     span.locator("summary").focus()
     page.keyboard.press("Enter")
