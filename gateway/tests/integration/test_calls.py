@@ -19,6 +19,8 @@ from tulou.approval.v1 import approval_service_pb2 as service
 from tulou.approval.v1 import approval_service_pb2_grpc, case_pb2
 from tulou.type.v1 import event_pb2
 
+from gateway.tests.integration.conftest import assert_refused
+
 
 def refusal(code: grpc.StatusCode, reason: str) -> Any:
     status = status_pb2.Status(code=code.value[0], message="No.")
@@ -188,6 +190,15 @@ def test_a_download_is_the_file_itself(http, issuer, upstream):
     answer = http.get("/approval/v1/cases/c1/files/f1:download", headers=issuer.header("clerk"))
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
     assert answer.content == b"".join(bytes([piece]) * 200_000 for piece in range(10))
+
+
+def test_an_answer_may_be_large_but_not_boundless(http, issuer, upstream):
+    case = case_pb2.Case(title="x" * 3 * 1024 * 1024)
+    upstream.answers["GetCase"] = lambda *_: service.GetCaseResponse(case=case)
+    answer = http.get("/approval/v1/cases/c1", headers=issuer.header("clerk"))
+    assert answer.json()["case"]["title"] == case.title
+    case.title *= 3
+    assert_refused(http.get("/approval/v1/cases/c1", headers=issuer.header("clerk")), 500, 13, "INTERNAL")
 
 
 def failing_first(times: int, response: Any) -> Any:
