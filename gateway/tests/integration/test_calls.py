@@ -15,11 +15,10 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
+from gateway.tests.integration.conftest import assert_refused
 from tulou.approval.v1 import approval_service_pb2 as service
 from tulou.approval.v1 import approval_service_pb2_grpc, case_pb2
 from tulou.type.v1 import event_pb2
-
-from gateway.tests.integration.conftest import assert_refused
 
 
 def refusal(code: grpc.StatusCode, reason: str) -> Any:
