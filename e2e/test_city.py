@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -97,6 +98,18 @@ def test_status_shows_every_process_with_its_memory(cities: Cities) -> None:
     shown = run_city("status", city=cities()).stdout
     for process in ("portal", "approval", "worker", "gateway", "all"):
         assert f" {process} " in shown
+
+
+def test_a_python_that_is_too_old_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    patch = "import sys; sys.version_info = (3, 9, 1); sys.version = '3.9.1 (main)'; exec(sys.argv[1])"
+    old.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} -c "{patch}" "$1"\n')
+    old.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    refused = subprocess.run(["make", "up", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert f"Tulou needs Python 3.11 or newer; {old} is 3.9.1" in refused.stderr
+    assert not (tmp_path / ".venv").exists()
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGHUP])
