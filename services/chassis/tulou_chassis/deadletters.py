@@ -21,6 +21,11 @@ class AlreadyReplayed(ValueError):
     """The dead letter has been replayed with success."""
 
 
+def one_line(error: Exception) -> str:
+    """What kind of error, and the first line of what it says: in the next, PostgreSQL quotes the row it refused."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
 def unresolved(session: Session, *, limit: int = 100) -> Sequence[DeadLetter]:
     """The dead letters that were not replayed with success, oldest first."""
     return session.exec(

@@ -29,18 +29,20 @@ class SyncDatabase:
     def __init__(self, url: str, *, publisher: Publisher = no_publisher, pool: int = 10) -> None:
         self._publisher = publisher
         self._gate: AbstractContextManager[object] = nullcontext()
+        # What a statement was given may be personal and has no place in an error's text.
+        options: dict[str, Any] = {"pool_size": pool, "max_overflow": 0, "hide_parameters": True}
         parsed = make_url(url)
         parsed = parsed.set(drivername=SYNC_DRIVERS[parsed.get_backend_name()])
         if parsed.get_backend_name() == "sqlite":
             # SQLite has one writer at a time. Who waits for it in this process waits here: a greenlet that waited
             # inside SQLite would keep the one it waits for from going on.
             self._gate = threading.Lock()
-            self.engine = create_engine(parsed, pool_size=pool, max_overflow=0)
+            self.engine = create_engine(parsed, **options)
             event.listen(self.engine, "connect", lambda connection, _record: prepare_sqlite(connection))
             event.listen(self.engine, "begin", _begin_sqlite)
             self._reader = self.engine
         else:
-            self.engine = create_engine(parsed, pool_size=pool, max_overflow=0, connect_args={"connect_timeout": 5})
+            self.engine = create_engine(parsed, connect_args={"connect_timeout": 5}, **options)
             # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")

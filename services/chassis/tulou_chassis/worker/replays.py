@@ -55,7 +55,7 @@ class Replays(InHost, DependencyProvider):  # type: ignore[misc]
             with span(f"{event.source}.{event.type} process", SpanKind.CONSUMER, event.traceparent):
                 self._database.write(lambda session: self._run_again(session, letter_id, event))
         except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
+            failure = deadletters.one_line(error)
             self._database.write(lambda session: deadletters.note_failure(session, letter_id, failure))
             log.warning("replay_failed", service=self.service, letter=letter_id, exc_info=True)
 

@@ -170,7 +170,7 @@ class Subscriptions(InHost, SharedExtension):  # type: ignore[misc]
                 event_id=event_id,
                 handler=handler,
                 envelope=envelope,
-                error=f"{type(error).__name__}: {error}",
+                error=deadletters.one_line(error),
                 attempts=attempts,
                 now=datetime.now(UTC),
             )

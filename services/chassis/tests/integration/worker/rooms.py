@@ -51,6 +51,9 @@ class Taker(ServiceWorker):
             time.sleep(0.005)
         if "very slow" in switches:
             time.sleep(1)
+        if "endless" in switches:
+            print(f"began {text}", flush=True)
+            time.sleep(3600)
         if "answering" in switches:
             emit(session, (event.subject, StringValue(value=f"answer to {text}")))
 
@@ -63,7 +66,8 @@ class Taker(ServiceWorker):
         switches = database.read(switched_on)
         if "ticking" in switches:
             database.write(lambda session: note(session, "tick", "began", now.isoformat()))
-            time.sleep(0.5)
+            # Longer than a lease.
+            time.sleep(1.2)
             database.write(lambda session: note(session, "tick", "ended", now.isoformat()))
         if "failing tick" in switches:
             raise RuntimeError("this tick fails")

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from tulou_chassis import deadletters
 from tulou_chassis.syncdb import SyncDatabase
+from tulou_chassis.tables import DeadLetter
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
@@ -42,6 +44,14 @@ def test_an_event_that_comes_again_is_not_buried_twice(database: SyncDatabase) -
 def test_a_long_error_is_cut(database: SyncDatabase) -> None:
     bury(database, "a", error="字" * 1000)
     assert len(database.read(deadletters.unresolved)[0].error) == deadletters.ERROR_LENGTH
+
+
+def test_what_a_database_quotes_of_a_row_is_not_kept(database: SyncDatabase) -> None:
+    bury(database, "a")
+    with pytest.raises(IntegrityError) as raised:
+        database.write(lambda session: session.add(DeadLetter(event_id="secret")))
+    assert "secret" not in deadletters.one_line(raised.value)
+    assert deadletters.one_line(raised.value).startswith("IntegrityError: ")
 
 
 def test_a_letter_that_is_not_there_is_named(database: SyncDatabase) -> None:

@@ -27,6 +27,22 @@ def test_on_sigterm_the_handler_that_runs_finishes_and_its_event_is_done(home: H
     assert [text for _, text in home.noted()] == [str(number) for number in range(20)]
 
 
+def test_a_handler_that_does_not_end_is_cut_off_and_its_event_comes_again(home: Home) -> None:
+    home.environment["TULOU_DRAIN_SECONDS"] = "1"
+    home.switch("endless")
+    worker = home.start()
+    home.emit(("case-1", StringValue(value="1")))
+    home.wait("the handler", lambda: "began 1" in home.logs())
+
+    assert worker.end() == 0
+
+    assert "drain_cut_short" in home.logs()
+    assert home.noted() == []
+    home.switch("endless", on=False)
+    home.start()
+    home.wait("the event", lambda: home.noted() == [("case-1", "1")])
+
+
 def test_metrics_tell_what_was_published_handled_and_what_waits(home: Home) -> None:
     worker = home.start()
     home.emit(("case-1", StringValue(value="1")))
