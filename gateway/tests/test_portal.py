@@ -333,6 +333,5 @@ def test_spans_that_cannot_be_are_told_to_the_sender(portal: Client) -> None:
     assert portal.get("/api/traces").json()["traces"][0]["spans"] == 8
 
 
-def test_metrics_and_logs_are_not_taken(portal: Client) -> None:
-    for path in ("/v1/metrics", "/v1/logs"):
-        assert portal.post(path, content=b"", headers=PROTOBUF).status_code == 404
+def test_metrics_are_not_taken(portal: Client) -> None:
+    assert portal.post("/v1/metrics", content=b"", headers=PROTOBUF).status_code == 404

@@ -1,4 +1,4 @@
-"""Reads what OpenTelemetry exporters send: OTLP over HTTP, traces, as protobuf."""
+"""Reads what OpenTelemetry exporters send: OTLP over HTTP, traces and logs, as protobuf."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
@@ -46,6 +47,18 @@ class Span:
     links: list[str]
 
 
+@dataclass(frozen=True)
+class LogRecord:
+    """One log record of a span. `time` is nanoseconds since 1970, `level` as the service wrote it, as in "INFO"."""
+
+    trace_id: str
+    span_id: str
+    time: int
+    level: str
+    text: str
+    attributes: dict[str, Any]
+
+
 def inflate(body: bytes) -> bytes:
     """The content of a gzip body. Raises Malformed, and TooLarge before more than MAX_BODY is unpacked."""
     stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -79,6 +92,28 @@ def spans_of(body: bytes) -> tuple[list[Span], int]:
                 else:
                     rejected += 1
     return spans, rejected
+
+
+def logs_of(body: bytes) -> list[LogRecord]:
+    """The records of an ExportLogsServiceRequest that belong to a span, texts cut as with spans. Raises Malformed."""
+    try:
+        request = ExportLogsServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise Malformed("not an ExportLogsServiceRequest") from error
+    return [
+        LogRecord(
+            trace_id=record.trace_id.hex(),
+            span_id=record.span_id.hex(),
+            time=record.time_unix_nano,
+            level=record.severity_text[:20],
+            text=str(_plain(record.body))[:MAX_TEXT],
+            attributes=_attributes(record.attributes),
+        )
+        for part in request.resource_logs
+        for scope in part.scope_logs
+        for record in scope.log_records
+        if len(record.trace_id) == 16 and len(record.span_id) == 8 and 0 < record.time_unix_nano < 2**63
+    ]
 
 
 def _service(attributes: Iterable[KeyValue]) -> str:

@@ -25,7 +25,7 @@ OPEN_SERVICES: Final = (
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 )
-PORTAL_PREFIXES: Final = ("/docs", "/openapi.json", "/traces", "/static", "/dev/token")
+PORTAL_PREFIXES: Final = ("/docs", "/openapi.json", "/traces", "/api/traces", "/static", "/dev/token")
 LOCAL_ORIGINS: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 MAX_JSON_BYTES: Final = 1024 * 1024
 # 20 MiB and a little more, because gRPC frames count too; the service holds the exact bound.

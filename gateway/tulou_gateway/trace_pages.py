@@ -1,19 +1,21 @@
-"""Spans in, traces out: the OTLP receiver, the list of recent traces, the waterfall, and both as JSON."""
+"""Spans and logs in, traces out: the OTLP receiver, the list of recent traces, the waterfall, and both as JSON."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tulou_gateway.otlp import MAX_BODY, Malformed, TooLarge, inflate, spans_of
+from tulou_gateway.otlp import MAX_BODY, Malformed, TooLarge, inflate, logs_of, spans_of
 from tulou_gateway.pages import BodyTooLarge, read_body, refuse, render
 from tulou_gateway.traces import SECOND, Summary, TraceStore
 from tulou_gateway.waterfall import title, waterfall
@@ -26,7 +28,7 @@ MILLISECOND = SECOND // 1000
 def trace_routes(store: TraceStore) -> list[Route]:
     """The routes over one store."""
 
-    async def receive(request: Request) -> Response:
+    async def receive(request: Request, keep: Callable[[bytes], Response]) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip() != PROTOBUF:
             return _otlp_refusal(415, f"send {PROTOBUF}")
         encoding = request.headers.get("content-encoding", "identity")
@@ -34,14 +36,24 @@ def trace_routes(store: TraceStore) -> list[Route]:
             return _otlp_refusal(415, "send gzip or nothing as content-encoding")
         try:
             body = await read_body(request, MAX_BODY)
-            return await run_in_threadpool(keep, body, packed=encoding == "gzip")
+            return await run_in_threadpool(lambda: keep(inflate(body) if encoding == "gzip" else body))
         except (BodyTooLarge, TooLarge):
             return _otlp_refusal(413, f"at most {MAX_BODY} bytes")
         except Malformed as error:
             return _otlp_refusal(400, str(error))
 
-    def keep(body: bytes, *, packed: bool) -> Response:
-        spans, rejected = spans_of(inflate(body) if packed else body)
+    async def receive_spans(request: Request) -> Response:
+        return await receive(request, keep_spans)
+
+    async def receive_logs(request: Request) -> Response:
+        return await receive(request, keep_logs)
+
+    def keep_logs(body: bytes) -> Response:
+        store.add_logs(logs_of(body), now=time.time_ns())
+        return Response(ExportLogsServiceResponse().SerializeToString(), media_type=PROTOBUF)
+
+    def keep_spans(body: bytes) -> Response:
+        spans, rejected = spans_of(body)
         store.add(spans, now=time.time_ns())
         answer = ExportTraceServiceResponse()
         if rejected:
@@ -90,7 +102,8 @@ def trace_routes(store: TraceStore) -> list[Route]:
         return JSONResponse({"traceId": trace_id, "spans": [_span_json(asdict(span)) for span in spans]})
 
     return [
-        Route("/v1/traces", receive, methods=["POST"]),
+        Route("/v1/traces", receive_spans, methods=["POST"]),
+        Route("/v1/logs", receive_logs, methods=["POST"]),
         Route("/traces", traces_page),
         Route("/traces/{trace_id}", trace_page),
         Route("/api/traces", traces_json),

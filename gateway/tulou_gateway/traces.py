@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tulou_gateway.otlp import Span
+from tulou_gateway.otlp import LogRecord, Span
 from tulou_gateway.waterfall import title
 
 MAX_SPANS = 50_000
@@ -27,6 +27,12 @@ CREATE TABLE IF NOT EXISTS spans (
   UNIQUE (trace_id, span_id)
 );
 CREATE INDEX IF NOT EXISTS spans_start ON spans (start);
+CREATE TABLE IF NOT EXISTS logs (
+  number INTEGER PRIMARY KEY,
+  trace_id TEXT NOT NULL, span_id TEXT NOT NULL, time INTEGER NOT NULL,
+  level TEXT NOT NULL, text TEXT NOT NULL, attributes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS logs_trace ON logs (trace_id);
 """
 _NAMES = [field.name for field in fields(Span)]
 _COLUMNS = ", ".join(_NAMES)
@@ -88,6 +94,21 @@ class TraceStore:
             )
             connection.execute("DELETE FROM spans WHERE start < ?", (now - MAX_AGE_SECONDS * SECOND,))
 
+    def add_logs(self, records: Sequence[LogRecord], *, now: int) -> None:
+        """Keeps log records beside their spans, within the same bounds."""
+        rows = [
+            (r.trace_id, r.span_id, r.time, r.level, r.text, json.dumps(r.attributes, ensure_ascii=False))
+            for r in records
+        ]
+        with self._lock, self._connection as connection:
+            connection.executemany(
+                "INSERT INTO logs (trace_id, span_id, time, level, text, attributes) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+            connection.execute(
+                "DELETE FROM logs WHERE number <= (SELECT max(number) FROM logs) - ?", (self._max_spans,)
+            )
+            connection.execute("DELETE FROM logs WHERE time < ?", (now - MAX_AGE_SECONDS * SECOND,))
+
     def recent(
         self, *, service: str = "", min_duration: int = 0, errors_only: bool = False, limit: int = 50
     ) -> list[Summary]:
@@ -107,11 +128,19 @@ class TraceStore:
             return [self._summary(*row) for row in self._connection.execute(query, values).fetchall()]
 
     def trace(self, trace_id: str) -> list[Span]:
-        """The spans of one trace by start, at most MAX_SHOWN; none when it is not known."""
+        """The spans of one trace by start, at most MAX_SHOWN; none when it is not known. What a service logged within a
+        span is among the span's events."""
         query = f"SELECT {_COLUMNS} FROM spans WHERE trace_id = ? ORDER BY start, number LIMIT ?"
+        logged = "SELECT span_id, time, level, text, attributes FROM logs WHERE trace_id = ? ORDER BY time LIMIT ?"
         with self._lock:
             rows = self._connection.execute(query, (trace_id, MAX_SHOWN)).fetchall()
-        return [_span(row) for row in rows]
+            records = self._connection.execute(logged, (trace_id, MAX_SHOWN)).fetchall()
+        spans = {span.span_id: span for span in map(_span, rows)}
+        for span_id, time, level, text, attributes in records:
+            if span := spans.get(span_id):
+                event = {"name": f"{level} {text}", "after": time - span.start, "attributes": json.loads(attributes)}
+                span.events.append(event)
+        return list(spans.values())
 
     def services(self) -> list[str]:
         """The services that have sent spans, by name."""

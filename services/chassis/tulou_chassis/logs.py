@@ -1,13 +1,21 @@
-"""Structured logs: one JSON object a line on standard output, with a constant event name, fields and the trace id."""
+"""Structured logs: one JSON object a line on standard output, with a constant event name, fields and the trace id.
+
+Where telemetry is exported the same records go to OpenTelemetry, so that they can be read beside their trace.
+"""
 
 import json
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from opentelemetry import trace
+from opentelemetry import context, trace
+from opentelemetry._logs import SeverityNumber, get_logger
+
+# Hands on to the provider once there is one.
+_records = get_logger("tulou_chassis")
 
 
 def configure_logs(service: str, level: str) -> None:
@@ -17,6 +25,7 @@ def configure_logs(service: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace,
+        _export,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)],
@@ -43,6 +52,27 @@ def _add_trace(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> 
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         fields["trace_id"] = f"{context.trace_id:032x}"
+    return fields
+
+
+def _export(_logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Until telemetry is configured, and where it is not exported, this reaches no one."""
+    record = fields.get("_record")
+    if record is not None and record.name.startswith("opentelemetry"):
+        # What the exporter says of its own failure must not be the next thing it has to export.
+        return fields
+    attributes = {key: value for key, value in fields.items() if isinstance(value, (str, int, float, bool))}
+    text = str(attributes.pop("event", ""))
+    level = logging.getLevelName(method.upper()) if method != "exception" else logging.ERROR
+    _records.emit(
+        # OpenTelemetry has four steps where the standard library has ten.
+        severity_number=SeverityNumber(level // 10 * 4 + 1) if isinstance(level, int) else SeverityNumber.INFO,
+        severity_text=method.upper(),
+        body=text,
+        attributes=attributes,
+        context=context.get_current(),
+        timestamp=time.time_ns(),
+    )
     return fields
 
 

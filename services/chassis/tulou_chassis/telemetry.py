@@ -1,10 +1,13 @@
-"""OpenTelemetry for a process: traces over OTLP/HTTP where an endpoint is set, metrics in Prometheus' format."""
+"""OpenTelemetry for a process: traces and logs over OTLP/HTTP where an endpoint is set, metrics for Prometheus."""
 
 from typing import Final
 
 from opentelemetry import metrics, trace
+from opentelemetry._logs import get_logger_provider, set_logger_provider
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -24,12 +27,18 @@ def configure_telemetry(service: str, settings: Settings) -> None:
     if settings.otlp_endpoint is None:
         return
     # Imported here because a process that exports nothing need not pay for the exporter's memory.
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
+    endpoint = str(settings.otlp_endpoint).rstrip("/")
     provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(settings.trace_ratio)))
-    exporter = OTLPSpanExporter(endpoint=f"{str(settings.otlp_endpoint).rstrip('/')}/v1/traces", timeout=5)
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=5)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_EVERY_MS))
     trace.set_tracer_provider(provider)
+    records = LoggerProvider(resource=resource)
+    log_exporter = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=5)
+    records.add_log_record_processor(BatchLogRecordProcessor(log_exporter, schedule_delay_millis=EXPORT_EVERY_MS))
+    set_logger_provider(records)
 
 
 def trace_statements(*engines: Engine) -> None:
@@ -42,6 +51,6 @@ def trace_statements(*engines: Engine) -> None:
 
 def shut_telemetry_down() -> None:
     """Sends what is still waiting."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.shutdown()
+    for provider in (trace.get_tracer_provider(), get_logger_provider()):
+        if isinstance(provider, (TracerProvider, LoggerProvider)):
+            provider.shutdown()

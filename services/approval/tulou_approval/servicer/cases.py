@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Final
+from urllib.parse import quote
 
 from google.api.httpbody_pb2 import HttpBody  # type: ignore[import-untyped]
 from sqlmodel import Session
@@ -148,12 +149,17 @@ class CaseServicer(CaseActs):
     async def FetchMaterial(self, request: pb.FetchMaterialRequest, context: Context) -> AsyncIterator[HttpBody]:
         principal = current_principal()
 
-        def query(session: Session) -> tuple[str, str]:
+        def query(session: Session) -> tuple[str, str, str]:
             case = queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
             file = queries.get_material(session, case_id=case.id, file_id=request.file_id)
-            return file.sha256, file.media_type
+            return file.sha256, file.media_type, file.filename
 
-        sha256, media_type = await self._database.read(query)
+        sha256, media_type, filename = await self._database.read(query)
+        # Over HTTP these are headers: a browser saves what an applicant uploaded, and never runs it as a page of ours.
+        disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+        await context.send_initial_metadata(
+            (("content-disposition", disposition), ("x-content-type-options", "nosniff"))
+        )
         for piece in self._blobs.read(sha256, chunk=CHUNK):
             yield HttpBody(content_type=media_type, data=piece)
 
