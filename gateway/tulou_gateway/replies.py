@@ -175,8 +175,8 @@ def _header(key: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") ->
     return {"header": {"key": key, "value": value}, "append_action": action}
 
 
-# What is refused before its headers were read through has neither a request id nor a trace. It gets the one by chance, the
-# other from the clock, so that its line in the access log can be found.
+# What is refused before its headers were read through has neither a request id nor a trace. It gets the one by chance,
+# so that its line in the access log can be found, and the other from the clock.
 _IDS: Final = (
     _header("x-request-id", "%UNIQUE_ID%", "ADD_IF_ABSENT"),
     _header("traceparent", "00-%START_TIME(0000000000000%s%9f)%-%START_TIME(%9f0000001)%-00", "ADD_IF_ABSENT"),

@@ -5,6 +5,7 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
 
+import grpc
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -61,6 +62,32 @@ def test_the_access_log_tells_what_happened_and_nothing_secret(http, issuer, gat
     text = gateway.access_log.read_text()
     assert "secret" not in text
     assert header["authorization"].split()[1] not in text
+
+
+def test_envoys_own_headers_are_not_taken_from_callers(http, issuer, gateway, upstream):
+    forged = {
+        "x-envoy-original-path": "/forged",
+        "x-envoy-original-method": "FORGED",
+        "x-envoy-max-retries": "9",
+        "x-envoy-retry-on": "unavailable",
+        "x-envoy-upstream-rq-timeout-ms": "1",
+        "x-envoy-force-trace": "true",
+    }
+    upstream.answers["TrackCase"] = lambda _, context: context.abort(grpc.StatusCode.UNAVAILABLE, "no")
+    answer = http.post("/approval/v1/cases:track", json={}, headers=forged)
+    assert (answer.status_code, len(upstream.calls)) == (503, 1)
+    refused = http.get("/approval/v1/nothing", headers=forged)
+    entry = gateway.logged(refused.headers["x-request-id"])
+    assert (entry["path"], entry["method"]) == ("/approval/v1/nothing", "GET")
+    call = http.post(
+        "/tulou.approval.v1.ApprovalService/GetCase",
+        content=b"",
+        headers={
+            **forged,
+            "content-type": "application/grpc-web+proto",
+        },
+    )
+    assert call.headers["grpc-status"] == "16"
 
 
 def test_metrics_are_at_the_admin_port_only(gateway, http):
