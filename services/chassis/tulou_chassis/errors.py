@@ -15,6 +15,9 @@ from sqlalchemy.orm.exc import StaleDataError
 ZH: Final = "zh-CN"
 EN: Final = "en"
 COMMON_DOMAIN: Final = "tulou"
+# Of what an error repeats of a request.
+MAX_TEXT: Final = 200
+MAX_VIOLATIONS_BYTES: Final = 3_000
 Code = grpc.StatusCode
 
 
@@ -66,6 +69,12 @@ class Refusal(Exception):
 
 INVALID: Final = Answer(
     Code.INVALID_ARGUMENT, "INVALID_FIELD", "请求有不符合要求的字段。", "The request has fields that break their rules."
+)
+UNREADABLE: Final = Answer(
+    Code.INVALID_ARGUMENT,
+    "INVALID_FIELD",
+    "请求无法解析，或嵌套过深。",
+    "The request cannot be read, or nests too deeply.",
 )
 TOKEN_MISSING: Final = Answer(Code.UNAUTHENTICATED, "TOKEN_MISSING", "此接口需要登录令牌。", "This call needs a token.")
 TOKEN_INVALID: Final = Answer(
@@ -126,15 +135,7 @@ def answer_for(error: Exception, answers: Mapping[type[Exception], Answer]) -> A
 
 def status_for(error: Exception, answer: Answer, *, locale: str, trace_id: str) -> Status:
     """The rich status: ErrorInfo, LocalizedMessage and, for bad fields, BadRequest in the caller's language."""
-    if answer is INTERNAL:
-        facts = {"trace_id": trace_id}
-    else:
-        attributes = error.metadata if isinstance(error, Refusal) else vars(error)
-        facts = {
-            name: _text(value)
-            for name, value in attributes.items()
-            if not name.startswith("_") and name != "violations"
-        }
+    facts = {"trace_id": trace_id} if answer is INTERNAL else _facts(error, answer)
     english = answer.en.format_map(facts)
     localized = english if locale == EN else answer.zh.format_map(facts)
     details = [
@@ -142,19 +143,41 @@ def status_for(error: Exception, answer: Answer, *, locale: str, trace_id: str) 
         LocalizedMessage(locale=locale, message=localized),
     ]
     status = Status(code=answer.code.value[0], message=english)
-    violations: Sequence[Violation] = getattr(error, "violations", ())
-    bad = BadRequest(
-        field_violations=[
-            BadRequest.FieldViolation(field=v.field, reason=v.rule, description=v.en if locale == EN else v.zh)
-            for v in violations
-        ]
-    )
-    for detail in [*details, bad] if violations else details:
+    if violations := getattr(error, "violations", ()):
+        details.append(_bad_request(violations, locale))
+    for detail in details:
         packed = Any()
         packed.Pack(detail)
         status.details.append(packed)
     return status
 
 
+def _facts(error: Exception, answer: Answer) -> dict[str, str]:
+    """What an error tells beside its sentence: the attributes of a service's own exception. Those of a library's are
+    not for callers: SQLAlchemy's hold the statement and its values."""
+    if isinstance(error, Refusal):
+        attributes = error.metadata
+    elif isinstance(error, StaleEtag) or answer.domain != COMMON_DOMAIN:
+        attributes = vars(error)
+    else:
+        attributes = {}
+    return {
+        name: _text(value) for name, value in attributes.items() if not name.startswith("_") and name != "violations"
+    }
+
+
+def _bad_request(violations: Sequence[Violation], locale: str) -> BadRequest:
+    """As many of the violations as surely arrive: clients refuse trailers of more than 8 KiB."""
+    bad = BadRequest()
+    for one in violations:
+        told = one.en if locale == EN else one.zh
+        bad.field_violations.add(field=one.field[:MAX_TEXT], reason=one.rule, description=told[:MAX_TEXT])
+        if bad.ByteSize() > MAX_VIOLATIONS_BYTES:
+            del bad.field_violations[-1]
+            break
+    return bad
+
+
 def _text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple, set, frozenset)) else str(value)
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple, set, frozenset)) else str(value)
+    return text[:MAX_TEXT]

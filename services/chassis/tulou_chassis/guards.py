@@ -29,6 +29,7 @@ from tulou_chassis.tokens import Verifier
 from tulou_chassis.validation import validate
 
 MAX_SECONDS: Final = 30.0
+MAX_UPLOAD_SECONDS: Final = 300.0
 log = structlog.get_logger()
 tracer = trace.get_tracer("tulou_chassis")
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -142,13 +143,18 @@ def logging(answers: Mapping[type[Exception], Answer]) -> Guard:
 
 
 def deadline(methods: Mapping[str, Method]) -> Guard:
-    """Bounds the time of a unary call: what the caller allows, at most half a minute. Streams have their own ends."""
+    """Bounds the time of a call: what the caller allows, at most half a minute, for an upload five minutes.
+
+    A stream of answers has its own end.
+    """
 
     async def guard(handler: Handler, call: Call) -> Message | None:
-        if methods[call.method].streams:
+        method = methods[call.method]
+        if method.answers_in_stream:
             return await handler(call)
+        longest = MAX_UPLOAD_SECONDS if method.asks_in_stream else MAX_SECONDS
         remaining = call.context.time_remaining()
-        async with asyncio.timeout(MAX_SECONDS if remaining is None else min(remaining, MAX_SECONDS)):
+        async with asyncio.timeout(longest if remaining is None else min(remaining, longest)):
             return await handler(call)
 
     return guard

@@ -12,13 +12,14 @@ from tulou.options.v1 import access_pb2
 
 @dataclass(frozen=True)
 class Method:
-    """One RPC: its access rule and the shape of its answer."""
+    """One RPC: its access rule and its shape."""
 
     access: access_pb2.Access
     # As tokens write them: "clerk" for ROLE_CLERK.
     roles: frozenset[str]
     response_type: type[Message]
-    streams: bool
+    asks_in_stream: bool
+    answers_in_stream: bool
 
 
 def methods_of(services: Iterable[ServiceDescriptor]) -> dict[str, Method]:
@@ -34,5 +35,6 @@ def _method(method: MethodDescriptor) -> Method:
         access=rule,
         roles=frozenset(access_pb2.Role.Name(role).removeprefix("ROLE_").lower() for role in rule.roles),
         response_type=message_factory.GetMessageClass(method.output_type),
-        streams=method.client_streaming or method.server_streaming,
+        asks_in_stream=method.client_streaming,
+        answers_in_stream=method.server_streaming,
     )

@@ -10,14 +10,14 @@ import grpc
 import structlog
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from tulou_chassis.calls import CURRENT, Call
 from tulou_chassis.db import Database
-from tulou_chassis.errors import EN, ZH, Answer
+from tulou_chassis.errors import EN, UNREADABLE, ZH, Answer, Refusal
 from tulou_chassis.events import Publisher
 from tulou_chassis.guards import Guard, chain, guarded
 from tulou_chassis.logs import configure_logs
@@ -71,20 +71,21 @@ class Guarded(grpc.aio.ServerInterceptor):
 
     def _wrap(self, path: str, handler: Any) -> Any:
         codec = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": _none_if_unreadable(handler.request_deserializer),
             "response_serializer": handler.response_serializer,
         }
         if handler.request_streaming:
 
             async def collect(requests: AsyncIterator[Message], context: Any) -> Message | None:
-                inner = guarded(lambda call: handler.stream_unary(requests, context), self._guards)
+                messages = (_readable(message) async for message in requests)
+                inner = guarded(lambda call: handler.stream_unary(messages, context), self._guards)
                 return await inner(self._call(path, None, context))
 
             return grpc.stream_unary_rpc_method_handler(collect, **codec)
         if handler.response_streaming:
 
             async def write_all(call: Call) -> None:
-                async for message in handler.unary_stream(call.request, call.context):
+                async for message in handler.unary_stream(_readable(call.request), call.context):
                     await call.context.write(message)
 
             streamed = guarded(write_all, self._guards)
@@ -94,7 +95,7 @@ class Guarded(grpc.aio.ServerInterceptor):
 
             return grpc.unary_stream_rpc_method_handler(stream, **codec)
 
-        answered = guarded(lambda call: handler.unary_unary(call.request, call.context), self._guards)
+        answered = guarded(lambda call: handler.unary_unary(_readable(call.request), call.context), self._guards)
 
         async def answer(request: Message, context: Any) -> Message | None:
             return await answered(self._call(path, request, context))
@@ -113,6 +114,24 @@ class Guarded(grpc.aio.ServerInterceptor):
         )
         CURRENT.set(call)
         return call
+
+
+def _none_if_unreadable(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message | None]:
+    """gRPC would answer a failing deserializer itself, with the exception's words. None gets as far as the handler."""
+
+    def attempt(content: bytes) -> Message | None:
+        try:
+            return deserialize(content)
+        except DecodeError:
+            return None
+
+    return attempt
+
+
+def _readable(message: Message | None) -> Message:
+    if message is None:
+        raise Refusal(UNREADABLE)
+    return message
 
 
 def locale_of(accepted: str) -> str:
