@@ -4,7 +4,7 @@ import copy
 import itertools
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -80,12 +80,14 @@ def _cases() -> Iterator[ApiCase]:
 class Run:
     """One run of a case over one client, with subjects, ids and items of its own."""
 
-    def __init__(self, client: Client, tokens: Tokens) -> None:
+    def __init__(self, client: Client, tokens: Tokens, *, traceparent: Callable[[], str] = str) -> None:
         self._client = client
         self._tokens = tokens
+        self._traceparent = traceparent
         self._run = f"{next(_RUNS):04}"
-        self._known: Json = {}
         self._uuids: dict[str, str] = {}
+        # Each top-level field of the answers so far.
+        self.known: Json = {}
 
     def prepare(self, steps: tuple[Any, ...]) -> None:
         """Brings the city into the state a case starts from. Raises Refused where it should not be."""
@@ -98,7 +100,7 @@ class Run:
     def perform(self, case: ApiCase) -> Outcome:
         """Sends the case's request."""
         rpc = case.call
-        token = self._token(case.caller or read(REQUESTS)["requests"][rpc]["as"], case.fault)
+        token = self.token(case.caller or _usual(rpc), case.fault)
         if case.path and isinstance(self._client, GrpcClient):
             return self._outcome(lambda: self._unknown(case.path, token))
         body = self._body(rpc, case.change, case.without)
@@ -118,20 +120,29 @@ class Run:
             return self._value(whole[1])
         return re.sub(r"\$\{([^}]+)}", lambda found: str(self._value(found[1])), value)
 
+    def do(self, rpc: str, change: Mapping[str, Any] | None = None, *, caller: str = "") -> Json:
+        """Sends the RPC's valid request with these changes and gives the answer. Raises Refused."""
+        body = self._body(rpc, change or {}, ())
+        answer = self._client.call(rpc, body, token=self.token(caller or _usual(rpc)), traceparent=self._traceparent())
+        self.known |= answer
+        return answer
+
+    def token(self, person: str, fault: Any = "") -> str:
+        """The person's token; the same subject all through the run."""
+        claims = read(REQUESTS)["people"][person]
+        subject = f"{person.replace(' ', '-')}-{self._run}"
+        return self._tokens.token(**claims, sub=subject, fault=fault) if claims else ""
+
     def _step(self, step: Mapping[str, Any]) -> None:
-        rpc = step["call"]
-        token = self._token(step.get("as", read(REQUESTS)["requests"][rpc]["as"]))
         for _ in range(step.get("times", 1)):
-            body = self._body(rpc, step.get("change", {}), ())
             try:
-                answer = self._client.call(rpc, body, token=token)
+                answer = self.do(step["call"], step.get("change"), caller=step.get("as", ""))
             except Refused as refused:
                 if refused.reason != step.get("refused"):
                     raise
             else:
-                assert "refused" not in step, f"{rpc} was not refused"
-                self._known |= answer
-                self._known[step.get("save", "")] = answer
+                assert "refused" not in step, f"{step['call']} was not refused"
+                self.known[step.get("save", "")] = answer
 
     def _http(self, client: HttpClient, case: ApiCase, body: Json, token: str) -> Outcome:
         request = client.request(case.call, body)
@@ -157,11 +168,6 @@ class Run:
         assert isinstance(self._client, GrpcClient)
         self._client.unknown(path, token=token)
         return {}
-
-    def _token(self, person: str, fault: Any = "") -> str:
-        claims = read(REQUESTS)["people"][person]
-        subject = f"{person.replace(' ', '-')}-{self._run}"
-        return self._tokens.token(**claims, sub=subject, fault=fault) if claims else ""
 
     def _body(self, rpc: str, change: Mapping[str, Any], without: tuple[str, ...]) -> Json:
         body: Json = copy.deepcopy(read(REQUESTS)["requests"][rpc]["body"])
@@ -192,10 +198,14 @@ class Run:
                 return PDF
             case "bytes":
                 return PDF + bytes(int(argument) - len(PDF))
-        value: Any = self._known
+        value: Any = self.known
         for part in name.split("."):
             value = value[int(part)] if isinstance(value, list) else value[part]
         return value
+
+
+def _usual(rpc: str) -> str:
+    return str(read(REQUESTS)["requests"][rpc]["as"])
 
 
 def _place(body: Json, path: str) -> tuple[Any, Any]:

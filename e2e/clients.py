@@ -5,23 +5,29 @@ Requests and answers are dicts of proto3 JSON in both. A file's content is bytes
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import grpc
 import httpx
-from google.api import annotations_pb2
-from google.api.httpbody_pb2 import HttpBody
+from google.api import annotations_pb2  # type: ignore[import-untyped]
+from google.api.httpbody_pb2 import HttpBody  # type: ignore[import-untyped]
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import error_details_pb2  # noqa: F401  its messages must be known to be read
-from grpc_status import rpc_status
 
-from tulou.approval.v1 import approval_service_pb2, catalogue_service_pb2
+# Imported for their messages, which must be known to be read out of an Any.
+from google.rpc import error_details_pb2  # type: ignore[import-untyped] # noqa: F401
+from grpc_status import rpc_status  # type: ignore[import-untyped]
+
+from tulou.approval.v1 import (
+    approval_service_pb2,
+    catalogue_service_pb2,
+    events_pb2,  # noqa: F401
+)
 
 SECONDS: Final = 40.0
 CHUNK: Final = 1024 * 1024
@@ -62,7 +68,7 @@ class Client(Protocol):
         """The answer. Raises Refused, and whatever the transport raises when nobody answers."""
         ...
 
-    def watch(self, body: Json, *, token: str) -> Iterator[Json]:
+    def watch(self, body: Json, *, token: str) -> Generator[Json]:
         """The events of WatchEvents as they come; ends when the caller stops reading."""
         ...
 
@@ -97,7 +103,7 @@ class HttpClient:
         request.headers |= _metadata(token, language, traceparent)
         return self.answer(self.send(request))
 
-    def watch(self, body: Json, *, token: str) -> Iterator[Json]:
+    def watch(self, body: Json, *, token: str) -> Generator[Json]:
         """See Client."""
         request = self.request("WatchEvents", body)
         with self._http.stream("GET", request.path, params=request.query, headers=_metadata(token)) as response:
@@ -180,7 +186,7 @@ class GrpcClient:
         except grpc.RpcError as error:
             raise _refused(error) from None
 
-    def watch(self, body: Json, *, token: str) -> Iterator[Json]:
+    def watch(self, body: Json, *, token: str) -> Generator[Json]:
         """See Client."""
         method = METHODS["WatchEvents"]
         stream = self._channel.unary_stream(f"/{method.containing_service.full_name}/WatchEvents", **_codec(method))
@@ -196,7 +202,8 @@ class GrpcClient:
     def unknown(self, path: str, *, token: str) -> None:
         """Calls a method that no proto knows. Raises Refused."""
         try:
-            self._channel.unary_unary(path)(b"", timeout=SECONDS, metadata=tuple(_metadata(token).items()))
+            call: Any = self._channel.unary_unary(path)
+            call(b"", timeout=SECONDS, metadata=tuple(_metadata(token).items()))
         except grpc.RpcError as error:
             raise _refused(error) from None
 
@@ -227,7 +234,7 @@ def _message(method: MethodDescriptor, body: Json) -> Any:
     return ParseDict(body, GetMessageClass(method.input_type)(), max_recursion_depth=1000)
 
 
-def _pieces(method: MethodDescriptor, body: Json) -> Iterable[Message]:
+def _pieces(method: MethodDescriptor, body: Json) -> Iterator[Message]:
     """An upload: its ids with the first piece of the content, then the rest."""
     kind = GetMessageClass(method.input_type)
     data: bytes = body["file"]["data"]

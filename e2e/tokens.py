@@ -56,7 +56,7 @@ class Tokens:
             case "other key":
                 key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             case "unsigned":
-                return jwt.encode(claims, None, algorithm="none", headers=headers)
+                return jwt.encode(claims, "", algorithm="none", headers=headers)
             case "garbage":
                 return "not.a.token"
         return jwt.encode(claims, key, algorithm="RS256", headers=headers)
