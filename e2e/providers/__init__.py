@@ -13,12 +13,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from e2e.providers.kinds import Server
-from e2e.providers.servers import FOLDER, HOLDERS, OWNER, TITLES, databases, server, vhost
+from e2e.providers.kinds import Server, Unavailable
+from e2e.providers.servers import FOLDER, HOLDERS, OWNER, TITLES, databases, lacking, server, vhost
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytest_plugins = ["e2e.providers.cities"]
 
@@ -78,6 +82,19 @@ def postgres_admin_url() -> str:
 def amqp_admin() -> Server:
     """A RabbitMQ: `uri` of its first vhost, `api` its management address, both with a user that may create vhosts."""
     return server("rabbitmq")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """A headless Chromium."""
+    # Playwright is slow to import and most tests need no browser.
+    from e2e.providers.browser import chromium
+
+    try:
+        with chromium() as found:
+            yield found
+    except Unavailable as error:
+        lacking("Chromium", str(error))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -25,7 +25,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 @contextmanager
 def postgresql(folder: Path) -> Iterator[Server]:
     """Starts a PostgreSQL under `folder`. Raises Unavailable where there is none and none can be installed."""
-    initdb = _program("initdb", package="postgresql", folders="/usr/lib/postgresql/*/bin")
+    initdb = installed("initdb", package="postgresql", folders="/usr/lib/postgresql/*/bin")
     home, user = _home(folder / "postgresql", "postgres")
     password = secrets.token_hex(16)
     password_file = home / "password"
@@ -61,7 +61,7 @@ def postgresql(folder: Path) -> Iterator[Server]:
 @contextmanager
 def rabbitmq(folder: Path) -> Iterator[Server]:
     """Starts a RabbitMQ with its management API under `folder`. Raises Unavailable where there is none."""
-    program = _program("rabbitmq-server", package="rabbitmq-server", folders="/usr/lib/rabbitmq/bin")
+    program = installed("rabbitmq-server", package="rabbitmq-server", folders="/usr/lib/rabbitmq/bin")
     home, user = _home(folder / "rabbitmq", "rabbitmq")
     amqp, management, distribution, epmd = free_port(), free_port(), free_port(), free_port()
     password = secrets.token_hex(16)
@@ -108,7 +108,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _program(name: str, *, package: str, folders: str) -> Path:
+def installed(name: str, *, package: str, folders: str) -> Path:
+    """The program, installed from its Debian package where it is missing and can be. Raises Unavailable."""
     found = _find(name, folders)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         _install(package)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 from uuid import uuid4
 
 import httpx
@@ -33,8 +33,13 @@ def server(name: str) -> Server:
         answer = _answer(folder, name)
     if "missing" not in answer:
         return Server(**answer)
+    lacking(TITLES[name], answer["missing"])
+
+
+def lacking(title: str, why: str) -> NoReturn:
+    """Ends the asking test: it is not run, and where all must run it fails."""
     required = os.environ.get("CI") == "true" or os.environ.get("TULOU_REQUIRE_SERVERS") == "1"
-    (pytest.fail if required else pytest.skip)(f"{TITLES[name]} is not available: {answer['missing']}")
+    (pytest.fail if required else pytest.skip)(f"{title} is not available: {why}")
 
 
 def _answer(folder: Path, name: str) -> dict[str, str]:

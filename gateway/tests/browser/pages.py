@@ -1,40 +1,12 @@
 """What a person does on the portal's pages, for browser tests of one page and of the whole city."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-_QUIET = (
-    "--no-sandbox",
-    "--headless=new",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
 PATIENCE_MS = 15_000
-
-
-class NoChromium(RuntimeError):
-    """There is no browser to test with."""
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that CHROMIUM names. Raises NoChromium where there is none."""
-    names = (os.environ.get("CHROMIUM", ""), *CHROMIUM)
-    path = next((found for name in names if name and (found := shutil.which(name))), None)
-    if path is None:
-        raise NoChromium(f"none of {', '.join(CHROMIUM)} is installed: apt-get install chromium, or set CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_QUIET))
-        yield browser
-        browser.close()
 
 
 class Watched:

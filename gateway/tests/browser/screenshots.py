@@ -8,7 +8,8 @@ TRACE_ID is the trace to be shown, for example the one that `make demo` ends wit
 import sys
 from pathlib import Path
 
-from gateway.tests.browser.pages import bars, chromium, get_token, open_docs, try_out, watched_page
+from e2e.providers.browser import chromium
+from gateway.tests.browser.pages import bars, get_token, open_docs, try_out, watched_page
 
 
 def main(origin: str, trace_id: str, folder: Path) -> None:

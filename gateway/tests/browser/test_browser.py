@@ -12,7 +12,6 @@ from gateway.tests.browser.fake_city import TRACE, fake_city, otlp
 from gateway.tests.browser.pages import (
     Watched,
     bars,
-    chromium,
     get_token,
     open_docs,
     status_of,
@@ -22,12 +21,6 @@ from gateway.tests.browser.pages import (
 )
 
 CREATE = "ApprovalService_CreateCase"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
