@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar, cast
 from google.protobuf.message import Message
 from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session
 
 from tulou_chassis.calls import CURRENT, IdempotencyKey
@@ -20,6 +21,7 @@ from tulou_chassis.tables import IdempotencyRecord
 T = TypeVar("T")
 SQLITE_READERS: Final = 4
 _IDEMPOTENCY = IdempotencyRecord.__table__  # type: ignore[attr-defined]
+_REMEMBER: Final = insert(_IDEMPOTENCY)
 
 
 class Database:
@@ -54,8 +56,13 @@ class Database:
 
     async def read(self, query: Callable[[Session], T]) -> T:
         """Runs a query. Each statement sees its own snapshot."""
-        async with AsyncSession(self.reader, sync_session_class=Session, autoflush=False) as session:
-            return await session.run_sync(query)  # type: ignore[arg-type]
+
+        def run() -> T:
+            with Session(self.reader.sync_engine, autoflush=False) as session:
+                return query(session)
+
+        # What AsyncSession does, without a task of its own for closing the session (measured: 0.15 ms a call).
+        return await greenlet_spawn(run)
 
     async def write(self, operation: Callable[[Session], T]) -> T:
         """Runs an operation in one transaction and keeps its answer under the call's request_id, in that transaction.
@@ -67,22 +74,22 @@ class Database:
         call = CURRENT.get(None)
         key = call.idempotency if call else None
 
-        def transaction(session: Session) -> T:
-            with session.begin():
+        def transaction() -> T:
+            # Without autoflush a row is updated once, at the end, not once for every query in between.
+            with (
+                Session(self.writer.sync_engine, expire_on_commit=False, autoflush=False) as session,
+                session.begin(),
+            ):
                 answer = operation(session)
                 session.flush()
                 now = datetime.now(UTC)
                 write_outbox(session, self._publisher, now=now)
                 if key is not None:
-                    session.connection().execute(insert(_IDEMPOTENCY), _record(key, cast(Message, answer), now))
+                    session.connection().execute(_REMEMBER, _record(key, cast(Message, answer), now))
             return answer
 
         try:
-            # Without autoflush a row is updated once, at the end, not once for every query in between.
-            async with AsyncSession(
-                self.writer, sync_session_class=Session, expire_on_commit=False, autoflush=False
-            ) as session:
-                return await session.run_sync(transaction)  # type: ignore[arg-type]
+            return await greenlet_spawn(transaction)
         except Exception:
             # Whatever failed, a first answer that stands is the answer; without one the failure goes on its way.
             if key is not None and (first := await self.read(lambda session: _first_answer(session, key))) is not None:
