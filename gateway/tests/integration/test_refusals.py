@@ -261,7 +261,7 @@ def test_a_service_that_is_gone_is_unavailable(http, issuer, upstream, channel):
 
 
 def test_a_portal_that_is_gone_is_unavailable(http):
-    for path in ("/docs", "/openapi.json", "/traces/abc", "/static/x.css"):
+    for path in ("/", "/docs", "/openapi.json", "/traces/abc", "/api/traces", "/static/x.css", "/dev/token"):
         assert_refused(http.get(path), 503, 14, "UNAVAILABLE")
 
 
