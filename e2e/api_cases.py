@@ -103,7 +103,7 @@ class Run:
         token = self.token(case.caller or _usual(rpc), case.fault)
         if case.path and isinstance(self._client, GrpcClient):
             return self._outcome(lambda: self._unknown(case.path, token))
-        body = self._body(rpc, case.change, case.without)
+        body = self.body(rpc, case.change, case.without)
         if not isinstance(self._client, HttpClient):
             return self._outcome(lambda: self._client.call(rpc, body, token=token, language=case.language))
         return self._http(self._client, case, body, token)
@@ -122,7 +122,7 @@ class Run:
 
     def do(self, rpc: str, change: Mapping[str, Any] | None = None, *, caller: str = "") -> Json:
         """Sends the RPC's valid request with these changes and gives the answer. Raises Refused."""
-        body = self._body(rpc, change or {}, ())
+        body = self.body(rpc, change or {})
         answer = self._client.call(rpc, body, token=self.token(caller or _usual(rpc)), traceparent=self._traceparent())
         self.known |= answer
         return answer
@@ -132,6 +132,17 @@ class Run:
         claims = read(REQUESTS)["people"][person]
         subject = f"{person.replace(' ', '-')}-{self._run}"
         return self._tokens.token(**claims, sub=subject, fault=fault) if claims else ""
+
+    def body(self, rpc: str, change: Mapping[str, Any], without: tuple[str, ...] = ()) -> Json:
+        """The RPC's valid request with these changes."""
+        body: Json = copy.deepcopy(read(REQUESTS)["requests"][rpc]["body"])
+        for path, value in change.items():
+            holder, name = _place(body, path)
+            holder[name] = value
+        for path in without:
+            holder, name = _place(body, path)
+            del holder[name]
+        return self.resolve(body)  # type: ignore[no-any-return]
 
     def _step(self, step: Mapping[str, Any]) -> None:
         for _ in range(step.get("times", 1)):
@@ -168,16 +179,6 @@ class Run:
         assert isinstance(self._client, GrpcClient)
         self._client.unknown(path, token=token)
         return {}
-
-    def _body(self, rpc: str, change: Mapping[str, Any], without: tuple[str, ...]) -> Json:
-        body: Json = copy.deepcopy(read(REQUESTS)["requests"][rpc]["body"])
-        for path, value in change.items():
-            holder, name = _place(body, path)
-            holder[name] = value
-        for path in without:
-            holder, name = _place(body, path)
-            del holder[name]
-        return self.resolve(body)  # type: ignore[no-any-return]
 
     def _value(self, name: str) -> Any:
         kind, _, argument = name.partition(":")
