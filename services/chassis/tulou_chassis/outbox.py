@@ -22,16 +22,17 @@ def any_unplaced(session: Session) -> bool:
 def place(session: Session, *, limit: int) -> int:
     """Gives the next positions, without gaps, to at most `limit` rows that have none, in the order of their ids.
 
-    Gives the last position there is now. Two relays at once cannot give one position twice: the column is unique.
+    Gives the last position there is now. Of two relays at once one fails: the column is unique.
     """
-    connection = session.connection()
-    last = last_position(session)
     waiting = select(_OUTBOX.c.id).where(_UNPLACED).order_by(_OUTBOX.c.id).limit(limit).subquery()
     numbered = select(waiting.c.id, func.row_number().over(order_by=waiting.c.id).label("number")).subquery()
-    placed = connection.execute(
-        update(_OUTBOX).values(position=last + numbered.c.number).where(_OUTBOX.c.id == numbered.c.id)
+    session.connection().execute(
+        update(_OUTBOX)
+        .values(position=last_position(session) + numbered.c.number)
+        # Asked once more of the row itself: another relay may have placed it while this one waited for its lock.
+        .where(_OUTBOX.c.id == numbered.c.id, _OUTBOX.c.position.is_(None))
     )
-    return last + placed.rowcount
+    return last_position(session)
 
 
 def last_position(session: Session) -> int:
@@ -40,12 +41,9 @@ def last_position(session: Session) -> int:
 
 
 def last_published(session: Session) -> int:
-    """The position up to which everything was published."""
-    first = select(func.min(_OUTBOX.c.position)).where(
-        _OUTBOX.c.published_at.is_(None), _OUTBOX.c.position.is_not(None)
-    )
-    oldest: int | None = session.connection().execute(first).scalar()
-    return last_position(session) if oldest is None else oldest - 1
+    """The position up to which everything was published; rows are published and marked in order."""
+    published = select(func.max(_OUTBOX.c.position)).where(_OUTBOX.c.published_at.is_not(None))
+    return session.connection().execute(published).scalar() or 0
 
 
 def behind(session: Session, position: int, *, limit: int) -> Sequence[OutboxEvent]:

@@ -39,7 +39,7 @@ class Host:
     amqp_uri: str | None
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     local_bus: LocalBus = field(default_factory=LocalBus)
-    # Services that the bus does not know as subscribers yet: what were published now would pass them by.
+    # Services that the bus does not know as subscribers yet: what is published now would pass them by.
     unsubscribed: set[str] = field(default_factory=set)
     relays: list[Relay] = field(default_factory=list)
 

@@ -50,7 +50,7 @@ class ServiceWorker:
     replays = Replays()
 
     @timer("housekeeping", seconds=3600)
-    def clean(self, database: SyncDatabase, now: datetime) -> None:
+    def keep_house(self, database: SyncDatabase, now: datetime) -> None:
         """Deletes what has had its time."""
         pace = self.pace
         gone = housekeeping.clean(

@@ -25,6 +25,7 @@ class Stream:
     def __init__(self, service: str, source: str, types: Iterable[str]) -> None:
         self.source = source
         self.inbound: LightQueue = LightQueue()
+        self._ended = False
         # Of several workers the broker feeds one: the order of the queue is the order of the work.
         self.queue = Queue(  # type: ignore[no-untyped-call]
             f"tulou.{service}.{source}",
@@ -40,6 +41,13 @@ class Stream:
         """Forgets what came over a connection that is gone: the broker sends it again."""
         while not self.inbound.empty():
             self.inbound.get_nowait()
+        if self._ended:
+            self.inbound.put(None)
+
+    def end(self) -> None:
+        """Puts None behind what came."""
+        self._ended = True
+        self.inbound.put(None)
 
 
 class StreamReader(ConsumerMixin):

@@ -91,7 +91,7 @@ class Subscriptions(InHost, SharedExtension):  # type: ignore[misc]
         """Lets the handlers that run end, and takes nothing more."""
         self._stop.set()
         for stream, thread in self._threads.items():
-            stream.inbound.put(None)
+            stream.end()
             thread.wait()
         if self._reader is not None:
             self._reader.kill()

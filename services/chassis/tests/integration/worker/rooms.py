@@ -12,7 +12,7 @@ from tulou.type.v1.event_pb2 import Event
 from tulou_chassis.events import emit
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.worker.methods import Pace
-from tulou_chassis.worker.service import ServiceWorker
+from tulou_chassis.worker.service import Provide, ServiceWorker
 from tulou_chassis.worker.subscribe import subscribe
 from tulou_chassis.worker.timers import timer
 
@@ -35,6 +35,7 @@ class Taker(ServiceWorker):
     """Notes what the maker publishes; fails, dawdles and answers when a test has switched that on."""
 
     name = "taker"
+    issuer: str = Provide(lambda settings: settings.oidc_issuer)
     publisher = staticmethod(publication)
     pace = QUICK
 
@@ -55,7 +56,7 @@ class Taker(ServiceWorker):
             print(f"began {text}", flush=True)
             time.sleep(3600)
         if "answering" in switches:
-            emit(session, (event.subject, StringValue(value=f"answer to {text}")))
+            emit(session, (event.subject, StringValue(value=f"{self.issuer} answers {text}")))
 
     @subscribe("maker", "Int64Value")
     def note_numbers(self, session: Session, event: Event) -> None:

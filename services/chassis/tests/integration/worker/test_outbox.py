@@ -1,8 +1,11 @@
 """The outbox as the relay works it off, and what housekeeping takes away."""
 
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.wrappers_pb2 import StringValue
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tulou_chassis import housekeeping, inbox, outbox
@@ -61,6 +64,27 @@ def _hide(session: Session, row_id: int) -> None:
 
 def _show(session: Session, row_id: int) -> None:
     session.get_one(OutboxEvent, row_id).published_at = None
+
+
+def test_relays_that_place_at_once_leave_no_gap_and_never_move_a_row(database: SyncDatabase) -> None:
+    fill(database, 200)
+    seen: list[list[int | None]] = []
+
+    def work() -> None:
+        while database.read(outbox.any_unplaced):
+            with suppress(IntegrityError):
+                place(database, limit=7)
+            seen.append(positions(database))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    last = positions(database)
+    assert sorted(position or 0 for position in last) == list(range(1, 201))
+    assert all(early in (None, late) for moment in seen for early, late in zip(moment, last, strict=True))
 
 
 def test_nothing_waits_in_an_empty_outbox(database: SyncDatabase) -> None:

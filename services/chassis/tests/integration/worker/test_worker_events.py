@@ -72,7 +72,7 @@ def test_what_a_handler_emits_is_published_in_turn(home: Home) -> None:
 
     home.wait("the answer", lambda: home.maker.read(lambda session: noted(session, "note_answer")) != [])
     answers = home.maker.read(lambda session: noted(session, "note_answer"))
-    assert answers == [("case-1", "answer to question")]
+    assert answers == [("case-1", "https://tulou.test answers question")]
 
 
 def test_positions_have_no_gaps_and_follow_the_ids(home: Home) -> None:
