@@ -59,15 +59,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         answer = json.loads(path.read_text())
         if "origin" in answer:
             terminalreporter.write_line(f"{TITLES[path.stem]} of this run: {answer['origin']}")
-    lacking: Counter[tuple[str, str]] = Counter()
+    absent: Counter[tuple[str, str]] = Counter()
     for report in terminalreporter.getreports("skipped") + terminalreporter.getreports("error"):
         if told := re.search(r"\w+ is not available: [^\n]*", str(report.longrepr)):
-            lacking[told[0].rstrip("')"), report.nodeid.split("::")[0]] += 1
-    if lacking:
-        terminalreporter.section(f"NOT RUN: {lacking.total()} tests lacked a server", red=True, bold=True)
-        for reason in sorted({reason for reason, _ in lacking}):
+            absent[told[0].rstrip("')"), report.nodeid.split("::")[0]] += 1
+    if absent:
+        terminalreporter.section(f"NOT RUN: {absent.total()} tests lacked a server", red=True, bold=True)
+        for reason in sorted({reason for reason, _ in absent}):
             terminalreporter.write_line(reason, red=True)
-            for (why, file), count in sorted(lacking.items()):
+            for (why, file), count in sorted(absent.items()):
                 if why == reason:
                     terminalreporter.write_line(f"    {count:4} in {file}", red=True)
 
