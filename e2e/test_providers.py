@@ -26,7 +26,18 @@ def run(folder: Path, body: str, *arguments: str, **environment: str) -> subproc
     (folder / "test_it.py").write_text(dedent(body))
     inherited = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("TULOU_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:pytest_nameko", "-p", "no:cacheprovider", "--rootdir", ".", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:pytest_nameko",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            ".",
+            *arguments,
+        ],
         cwd=folder,
         env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
         stdout=subprocess.PIPE,
