@@ -8,6 +8,7 @@ import chinese_calendar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tulou_civics.calendar import DueDate, WorkCalendar
 from tulou_civics.divisions import UnknownDivision
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tulou_civics.calendar import CalendarFileError, WorkCalendar
 
 HOLIDAYS = ["2027-01-01", "2027-10-01"]

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from tulou_civics.divisions import (
     Level,
     UnknownDivision,

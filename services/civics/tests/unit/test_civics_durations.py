@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tulou_civics.calendar import DueDate, WorkCalendar
 from tulou_civics.durations import Duration, Unit
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stdnum.cn import ric, uscc
+
 from tulou_civics.identifiers import (
     InvalidIdentifier,
     case_number,

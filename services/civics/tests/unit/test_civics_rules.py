@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+
 from tulou_civics.rules import NoRuleSet, RuleBook, RuleSet
 
 TRIAL = RuleSet("trial measures", date(2023, 5, 1), date(2026, 3, 31), {"accept_days": 3})
