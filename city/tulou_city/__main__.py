@@ -1,6 +1,7 @@
-"""python -m tulou_city up | stop | status | token | demo | worker; PORT, VAR, DATABASE_URL, AMQP_URI say which city."""
+"""python -m tulou_city up | stop | status | token | demo | run | worker; PORT, VAR, DATABASE_URL, AMQP_URI say which city."""
 
 import argparse
+import os
 import sys
 
 from tulou_city.services import SERVICES
@@ -27,6 +28,9 @@ def main(arguments: list[str]) -> None:
     asked.add_argument("--sub", default="", help="the subject (the role and -1)")
     asked.add_argument("--org", default="", help="department code (SCJG for staff, none for applicants)")
     asked.add_argument("--region", default="3506", help="division code (%(default)s)")
+    run = commands.add_parser("run", help="run a service's own command with the city's settings")
+    run.add_argument("service", choices=[service.name for service in SERVICES])
+    run.add_argument("words", nargs=argparse.REMAINDER, help="for example: audit verify")
     given = parser.parse_args(arguments)
     match given.command:
         case "up":
@@ -40,6 +44,9 @@ def main(arguments: list[str]) -> None:
             from tulou_city.demo import demo
 
             demo(city())
+        case "run":
+            command = [sys.executable, "-m", f"tulou_{given.service}", *given.words]
+            os.execve(sys.executable, command, os.environ | city().environment(given.service))
         case "token":
             print(token(city(), role=given.role, sub=given.sub, org=given.org, region=given.region))
 
