@@ -1,4 +1,4 @@
-"""python -m tulou_city up | stop | status | token | demo | run | worker; PORT, VAR, DATABASE_URL, AMQP_URI say which city."""
+"""python -m tulou_city up | stop | status | token | demo | run; PORT, VAR, DATABASE_URL, AMQP_URI say which city."""
 
 import argparse
 import os
@@ -28,9 +28,9 @@ def main(arguments: list[str]) -> None:
     asked.add_argument("--sub", default="", help="the subject (the role and -1)")
     asked.add_argument("--org", default="", help="department code (SCJG for staff, none for applicants)")
     asked.add_argument("--region", default="3506", help="division code (%(default)s)")
-    run = commands.add_parser("run", help="run a service's own command with the city's settings")
-    run.add_argument("service", choices=[service.name for service in SERVICES])
-    run.add_argument("words", nargs=argparse.REMAINDER, help="for example: audit verify")
+    by_hand = commands.add_parser("run", help="run a service's own command with the city's settings")
+    by_hand.add_argument("service", choices=[service.name for service in SERVICES])
+    by_hand.add_argument("words", nargs=argparse.REMAINDER, help="for example: audit verify")
     given = parser.parse_args(arguments)
     match given.command:
         case "up":
