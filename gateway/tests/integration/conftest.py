@@ -6,11 +6,13 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,18 @@ def running_gateway(folder: Path, issuer: Issuer, *extra: str, api: Api | None =
             yield found
         finally:
             process.terminate()
+
+
+@contextmanager
+def serving(server: HTTPServer) -> Iterator[str]:
+    """Runs a server of the test's own beside it; yields its URL."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 def at(port: int) -> tuple[str, str]:

