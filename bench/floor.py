@@ -21,12 +21,14 @@ import aiosqlite
 import asyncpg
 import grpc
 import uvloop
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tulou.approval.v1 import approval_service_pb2 as pb
 from tulou.approval.v1 import approval_service_pb2_grpc, case_pb2, item_pb2
 
 POOL: Final = 10
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SQLITE_READERS: Final = 4
 # The columns a create gives, and what it gives for those that say nothing of the case.
 GIVEN: Final = {
@@ -56,7 +58,13 @@ FROM_ITEM: Final = ("instant", "promised_days", "statutory_days")
 FROM_CASE: Final = ("id", "item_code", "item_version", "item_name", "title", "region_code", "department_code", "owner")
 FROM_CASE_TOO: Final = ("subject_type", "applicant_name", "agent_name", "form", "created_at", "updated_at")
 COLUMNS: Final = (*FROM_CASE, *FROM_CASE_TOO, *FROM_ITEM, *GIVEN)
-LISTED: Final = ", ".join(name for name in COLUMNS if name != "form")
+# What is read of a case; a list leaves the forms out.
+HIDDEN: Final = {
+    *("identity_sealed", "phone_sealed", "identity_tail_index", "promised_days", "statutory_days", "next_due"),
+    *("calendar_version", "reviewers", "history_sequence", "history_hash"),
+}
+SHOWN: Final = tuple(name for name in COLUMNS if name not in HIDDEN)
+LISTED: Final = tuple(name for name in SHOWN if name != "form")
 HISTORY: Final = ("aggregate", "sequence", "time", "action", "actor", "organisation", "details", "key_id", "hash")
 IDEMPOTENCY: Final = ("subject", "method", "request_id", "payload_hash", "response", "time")
 # What an owner may do with a draft.
@@ -70,8 +78,8 @@ ITEM: Final = (
     "SELECT version, name, department_code, region_code, subject_type, instant, promised_days, statutory_days"
     " FROM item_version WHERE code = $1 AND state = 'PUBLISHED'"
 )
-GET: Final = f"SELECT {', '.join(COLUMNS)} FROM case_file WHERE id = $1 AND owner = $2"
-LIST: Final = f"SELECT {LISTED} FROM case_file WHERE owner = $1 ORDER BY created_at DESC, id DESC LIMIT $2"
+GET: Final = f"SELECT {', '.join(SHOWN)} FROM case_file WHERE id = $1 AND owner = $2"
+LIST: Final = f"SELECT {', '.join(LISTED)} FROM case_file WHERE owner = $1 ORDER BY created_at DESC, id DESC LIMIT $2"
 
 Row = Mapping[str, Any]
 # Runs one statement and gives its rows.
@@ -172,19 +180,20 @@ def _case(row: Row, *, with_form: bool = True) -> case_pb2.Case:
             agent_name=row["agent_name"],
         ),
         extended=bool(row["extended"]),
+        create_time=_instant(row["created_at"]),
+        update_time=_instant(row["updated_at"]),
         etag=f"v{row['version']}",
         allowed_actions=DRAFT_ACTIONS,
     )
-    case.create_time.FromDatetime(_instant(row["created_at"]))
-    case.update_time.FromDatetime(_instant(row["updated_at"]))
     if with_form:
-        ParseDict(json.loads(row["form"]), case.form)
+        case.form.update(json.loads(row["form"]))
     return case
 
 
-def _instant(value: datetime | str) -> datetime:
+def _instant(value: datetime | str) -> Timestamp:
     # SQLite keeps texts.
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+    since = (datetime.fromisoformat(f"{value}+00:00") if isinstance(value, str) else value) - EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 async def _postgresql(url: str) -> tuple[Scope, Scope]:

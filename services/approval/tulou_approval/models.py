@@ -11,6 +11,8 @@ from tulou_chassis.tables import Serial, UtcDateTime
 # SQLAlchemy counts these up with every change and refuses to write over a newer row.
 _ITEM_REVISION = Column("revision", Integer, nullable=False)
 _CASE_VERSION = Column("version", Integer, nullable=False)
+# Where nothing is, the database's NULL and not JSON's, which every reader would have to parse.
+MaybeJson = JSON(none_as_null=True)
 
 
 class Department(SQLModel, table=True):
@@ -101,11 +103,11 @@ class Case(SQLModel, table=True):
     deadlines: dict[str, Any] = Field(sa_type=JSON)
     next_due: date | None = None
     calendar_version: str = Field(default="", max_length=64)
-    acceptance: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    decision: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    licence: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    correction: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    procedure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    acceptance: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
+    decision: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
+    licence: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
+    correction: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
+    procedure: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
     reviewers: list[str] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)

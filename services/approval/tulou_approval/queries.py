@@ -1,12 +1,15 @@
 """What the approval service reads. Who sees which rows is decided here: applicants theirs, staff their department's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
+from typing import Final
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, false, func, or_, tuple_
-from sqlalchemy.orm import defer
+from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, false, func, or_, tuple_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from tulou_approval.domain.states import TERMINAL
 from tulou_approval.models import (
@@ -18,10 +21,12 @@ from tulou_approval.models import (
     Notice,
     PublishedGrant,
 )
-from tulou_chassis.tables import HistoryRecord
+from tulou_chassis.hot import Hot
+from tulou_chassis.tables import HistoryRecord, UtcDateTime
 from tulou_chassis.tokens import Principal
 from tulou_civics.divisions import UnknownDivision, covers, current_code
 
+_CASES: Final = Case.__table__  # type: ignore[attr-defined]
 APPLICANTS = frozenset({"citizen", "enterprise"})
 HANDLERS = frozenset({"clerk", "approver"})
 OVERSEERS = frozenset({"supervisor", "auditor"})
@@ -63,53 +68,115 @@ class CaseFilter:
     open_only: bool = False
 
 
-def own_cases(principal: Principal) -> ColumnElement[bool]:
-    """The rows of `Case` the caller may act on as their applicant."""
-    if not principal.roles & APPLICANTS:
-        return false()
-    return col(Case.owner) == principal.subject
+@dataclass(frozen=True)
+class Sight:
+    """Which of the rules let a caller have rows of `Case`."""
+
+    own: bool = False
+    handled: bool = False
+    overseen: bool = False
 
 
-def handled_cases(principal: Principal) -> ColumnElement[bool]:
+@dataclass(frozen=True)
+class Among:
+    """Some rows of `Case`: the rules for them, and the values that the rules compare with."""
+
+    sight: Sight
+    values: Mapping[str, str]
+
+
+def own_cases(principal: Principal) -> Among:
+    """The rows the caller may act on as their applicant."""
+    return Among(Sight(own=_sight(principal).own), _values(principal))
+
+
+def handled_cases(principal: Principal) -> Among:
     """The rows the caller may act on as staff: their department's, in their region. Who holds an applicant's role or
     one of oversight too does not gain by it."""
-    if not (principal.roles & HANDLERS and principal.organisation):
-        return false()
-    return and_(_handed_in(principal.region), col(Case.department_code) == principal.organisation)
+    return Among(Sight(handled=_sight(principal).handled), _values(principal))
 
 
-def visible_cases(principal: Principal) -> ColumnElement[bool]:
+def visible_cases(principal: Principal) -> Among:
     """The rows the caller may see: those to act on, and in oversight all of the region."""
-    overseen = _handed_in(principal.region) if principal.roles & OVERSEERS else false()
-    return or_(own_cases(principal), handled_cases(principal), overseen)
+    return Among(_sight(principal), _values(principal))
 
 
-def _handed_in(region: str) -> ColumnElement[bool]:
-    # What was never handed in, a withdrawn draft too, is its owner's alone.
-    return and_(col(Case.submitted_at).is_not(None), within(col(Case.region_code), region))
+def _sight(principal: Principal) -> Sight:
+    here = bool(_prefix(principal.region))
+    return Sight(
+        own=bool(principal.roles & APPLICANTS),
+        handled=here and bool(principal.roles & HANDLERS and principal.organisation),
+        overseen=here and bool(principal.roles & OVERSEERS),
+    )
 
 
-def within(column: SQLColumnExpression[str], region: str) -> ColumnElement[bool]:
-    """Whether a division code lies in a region: the codes of what lies below begin with its own.
+def _values(principal: Principal) -> dict[str, str]:
+    return {
+        "caller": principal.subject,
+        "caller_organisation": principal.organisation,
+        "caller_region": _prefix(principal.region),
+    }
 
-    Former codes count as today's; in what is no division code lies nothing.
-    """
+
+def _prefix(region: str) -> str:
+    """What the codes of all that lies in a region match: they begin with its own. Empty when it is no division code;
+    former codes count as today's."""
     try:
-        return column.startswith(current_code(region), autoescape=True)
+        return f"{current_code(region)}%"
     except UnknownDivision:
-        return false()
+        return ""
 
 
-def get_case(session: Session, *, among: ColumnElement[bool], case_id: str, for_update: bool = False) -> Case:
+# Expressions and statements are built once for each sight: to build one takes as long as to run it.
+@cache
+def _rule(sight: Sight) -> ColumnElement[bool]:
+    # What was never handed in, a withdrawn draft too, is its owner's alone.
+    columns = _CASES.c
+    handed_in = and_(columns.submitted_at.is_not(None), columns.region_code.like(bindparam("caller_region")))
+    handled = and_(handed_in, columns.department_code == bindparam("caller_organisation"))
+    own = columns.owner == bindparam("caller")
+    rules = ((sight.own, own), (sight.handled, handled), (sight.overseen, handed_in))
+    return or_(false(), *(rule for applies, rule in rules if applies))
+
+
+def get_case(session: Session, *, among: Among, case_id: str, for_update: bool = False) -> Case:
     """The case, if it is among those rows. Raises CaseNotFound.
 
     `for_update` keeps others from writing it until the transaction ends, so that acts happen one after the other.
     """
-    query = select(Case).where(Case.id == case_id, among)
-    case = session.exec(query.with_for_update() if for_update else query).first()
+    statement = _one_case(among.sight, for_update)
+    case = session.exec(statement, params={"case_id": case_id, **among.values}).first()
     if case is None:
         raise CaseNotFound(case_id)
     return case
+
+
+@cache
+def _one_case(sight: Sight, for_update: bool) -> SelectOfScalar[Case]:
+    query = select(Case).where(col(Case.id) == bindparam("case_id"), _rule(sight))
+    return query.with_for_update() if for_update else query
+
+
+# What is shown of a case; what is sealed and what only the clock needs stays in the database.
+_HIDDEN: Final = {
+    *("identity_sealed", "phone_sealed", "identity_tail_index", "promised_days", "statutory_days", "next_due"),
+    *("calendar_version", "reviewers", "history_sequence", "history_hash"),
+}
+_SHOWN: Final = tuple(column for column in _CASES.c if column.name not in _HIDDEN)
+
+
+def show_case(session: Session, *, principal: Principal, case_id: str) -> Case:
+    """What is shown of a case: a row to read, with those fields of `Case`. Raises CaseNotFound."""
+    among = visible_cases(principal)
+    found: list[Case] = _shown_case(among.sight).run(session, {"case_id": case_id, **among.values})
+    if not found:
+        raise CaseNotFound(case_id)
+    return found[0]
+
+
+@cache
+def _shown_case(sight: Sight) -> Hot:
+    return Hot(select_columns(*_SHOWN).where(_CASES.c.id == bindparam("case_id"), _rule(sight)))
 
 
 def list_cases(
@@ -120,23 +187,37 @@ def list_cases(
     after: tuple[datetime, str] | None,
     limit: int,
 ) -> Sequence[Case]:
-    """Newest first, behind `after` (creation time and id of the last one seen), without forms."""
-    query = select(Case).where(visible_cases(principal)).options(defer(Case.form, raiseload=True))  # type: ignore[arg-type]
-    if filter.state:
-        query = query.where(Case.state == filter.state)
-    if filter.item_code:
-        query = query.where(Case.item_code == filter.item_code)
+    """What is shown of cases, without forms: rows to read. Newest first, behind `after` (creation time and id)."""
+    among = visible_cases(principal)
+    given = {name: value for name, value in vars(filter).items() if value}
     if filter.region_code:
-        query = query.where(within(col(Case.region_code), filter.region_code))
-    if filter.number:
-        query = query.where(Case.number == filter.number)
-    if filter.due_before:
-        query = query.where(col(Case.next_due) <= filter.due_before)
-    if filter.open_only:
-        query = query.where(col(Case.state).not_in([state.value for state in TERMINAL]))
+        given["region_code"] = _prefix(filter.region_code)
     if after:
-        query = query.where(tuple_(col(Case.created_at), col(Case.id)) < tuple_(*after))
-    return session.exec(query.order_by(col(Case.created_at).desc(), col(Case.id).desc()).limit(limit)).all()
+        given["after_time"], given["after_id"] = after
+    statement = _listed_cases(among.sight, frozenset(given))
+    cases: list[Case] = statement.run(session, {"limit": limit, **given, **among.values})
+    return cases
+
+
+@cache
+def _listed_cases(sight: Sight, given: frozenset[str]) -> Hot:
+    columns = _CASES.c
+    filters = {
+        "state": columns.state == bindparam("state"),
+        "item_code": columns.item_code == bindparam("item_code"),
+        "region_code": columns.region_code.like(bindparam("region_code")),
+        "number": columns.number == bindparam("number"),
+        "due_before": columns.next_due <= bindparam("due_before"),
+        "open_only": and_(*(columns.state != state.value for state in TERMINAL)),
+        "after_time": tuple_(columns.created_at, columns.id)
+        < tuple_(bindparam("after_time", type_=UtcDateTime), bindparam("after_id", type_=String)),
+    }
+    return Hot(
+        select_columns(*(column for column in _SHOWN if column.name != "form"))
+        .where(_rule(sight), *(rule for name, rule in filters.items() if name in given))
+        .order_by(columns.created_at.desc(), columns.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+    )
 
 
 def list_history(session: Session, *, case_id: str, after: int, limit: int) -> Sequence[HistoryRecord]:

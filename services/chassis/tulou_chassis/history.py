@@ -10,11 +10,12 @@ from sqlalchemy import insert
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
+from tulou_chassis.hot import Hot
 from tulou_chassis.keyring import Keyring, KeyringError
 from tulou_chassis.tables import HistoryRecord
 
 GENESIS: Final = ""
-_HISTORY = HistoryRecord.__table__  # type: ignore[attr-defined]
+_APPEND: Final = Hot(insert(HistoryRecord.__table__))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def append(session: Session, keyring: Keyring, aggregate: str, head: Head, entry
         "key_id": keyring.primary,
     }
     row["hash"] = _seal(keyring, head.hash, row)
-    session.connection().execute(insert(_HISTORY), row)
+    _APPEND.run(session, row)
     return Head(row["sequence"], row["hash"])
 
 

@@ -77,8 +77,11 @@ class Guarded(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
 
             async def collect(requests: AsyncIterator[Message], context: Any) -> Message | None:
-                messages = (_readable(message) async for message in requests)
-                inner = guarded(lambda call: handler.stream_unary(messages, context), self._guards)
+                # Not before the guards have let the call in: a stream that is begun and not read warns.
+                def answer(_call: Call) -> Any:
+                    return handler.stream_unary((_readable(message) async for message in requests), context)
+
+                inner = guarded(answer, self._guards)
                 return await inner(self._call(path, None, context))
 
             return grpc.stream_unary_rpc_method_handler(collect, **codec)

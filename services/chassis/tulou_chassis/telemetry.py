@@ -5,7 +5,6 @@ from typing import Final
 from opentelemetry import metrics, trace
 from opentelemetry._logs import get_logger_provider, set_logger_provider
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -13,11 +12,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from sqlalchemy import Engine
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 from tulou_chassis.settings import Settings
 
 EXPORT_EVERY_MS: Final = 500
+_TRACER = trace.get_tracer("tulou_chassis.sql")
 
 
 def configure_telemetry(service: str, settings: Settings) -> None:
@@ -41,12 +43,45 @@ def configure_telemetry(service: str, settings: Settings) -> None:
     set_logger_provider(records)
 
 
+def statement_span(connection: Connection, statement: str) -> Span:
+    """A started span for an SQL statement of the running span; the caller ends it.
+
+    Statements carry placeholders, so no value of a row gets into a trace. What runs outside of a recorded span, like a
+    health check's question, leaves none.
+    """
+    if not trace.get_current_span().is_recording():
+        return trace.INVALID_SPAN
+    database = connection.engine.url.database or ""
+    return _TRACER.start_span(
+        f"{statement.split(maxsplit=1)[0]} {database}",
+        kind=SpanKind.CLIENT,
+        attributes={"db.system": connection.dialect.name, "db.name": database, "db.statement": statement},
+    )
+
+
 def trace_statements(*engines: Engine) -> None:
-    """A span for every SQL statement. Statements carry placeholders, so no value of a row gets into a trace."""
-    if isinstance(trace.get_tracer_provider(), TracerProvider):
-        # Its list of supported versions ends before SQLAlchemy 2.1, whose events it uses are the same; the traces that
-        # the end-to-end tests assert hold statements of both drivers.
-        SQLAlchemyInstrumentor().instrument(engines=list(engines), skip_dep_check=True)
+    """A span for every SQL statement that runs on the engines."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        return
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", _begin_statement)
+        event.listen(engine, "after_cursor_execute", _end_statement)
+        event.listen(engine, "handle_error", _fail_statement)
+
+
+def _begin_statement(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+    connection.info[_TRACER] = statement_span(connection, statement)
+
+
+def _end_statement(connection: Connection, *_rest: object) -> None:
+    connection.info.pop(_TRACER, trace.INVALID_SPAN).end()
+
+
+def _fail_statement(context: ExceptionContext) -> None:
+    if context.connection is not None:
+        span = context.connection.info.pop(_TRACER, trace.INVALID_SPAN)
+        span.set_status(StatusCode.ERROR)
+        span.end()
 
 
 def shut_telemetry_down() -> None:

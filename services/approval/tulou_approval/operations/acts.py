@@ -7,13 +7,12 @@ from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from tulou_approval.domain import clock
 from tulou_approval.domain.states import Action, State, next_state
 from tulou_approval.models import Case, Counter, ItemVersion
-from tulou_approval.queries import get_case
+from tulou_approval.queries import Among, get_case
 from tulou_chassis.etags import check_etag
 from tulou_chassis.events import emit
 from tulou_chassis.history import Entry, Head, append
@@ -50,7 +49,7 @@ def civil_date(now: datetime) -> date:
     return now.astimezone(SHANGHAI).date()
 
 
-def load_case(session: Session, *, among: ColumnElement[bool], case_id: str, etag: str) -> Case:
+def load_case(session: Session, *, among: Among, case_id: str, etag: str) -> Case:
     """The case to act on, if it is among those rows and its newest version was read. Raises CaseNotFound, StaleEtag."""
     case = get_case(session, among=among, case_id=case_id, for_update=True)
     check_etag(etag, version=case.version)

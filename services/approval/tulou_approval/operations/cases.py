@@ -4,8 +4,10 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
+from sqlalchemy import bindparam, insert
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, select
 
@@ -17,9 +19,23 @@ from tulou_approval.operations.documents import DocumentKind, issue
 from tulou_approval.operations.forms import check_form
 from tulou_approval.queries import own_cases
 from tulou_chassis.errors import InvalidFields, Violation
+from tulou_chassis.hot import Hot
 from tulou_chassis.keyring import Keyring
 from tulou_chassis.tokens import Principal
 from tulou_civics import divisions, identifiers
+
+_ITEMS: Final = ItemVersion.__table__  # type: ignore[attr-defined]
+# Only what a draft needs: the item's whole content is read when the case is submitted.
+_DRAFTED: Final = (
+    *("version", "name", "department_code", "region_code"),
+    *("subject_type", "instant", "promised_days", "statutory_days"),
+)
+_PUBLISHED_ITEM: Final = Hot(
+    select_columns(*(_ITEMS.c[name] for name in _DRAFTED)).where(
+        _ITEMS.c.code == bindparam("item_code"), _ITEMS.c.state == "PUBLISHED"
+    )
+)
+_INSERT_CASE: Final = Hot(insert(Case.__table__))  # type: ignore[attr-defined]
 
 
 class ItemNotPublished(Exception):
@@ -62,33 +78,21 @@ def create_case(
     form: Mapping[str, Any],
     now: datetime,
 ) -> Case:
-    """Files a draft under the item's published version.
+    """Files a draft under the item's published version. Gives the row as written, which the session does not track.
 
     Raises ItemNotPublished, ApplicantKindMismatch, InvalidFields.
     """
-    table = ItemVersion.__table__  # type: ignore[attr-defined]
-    columns = table.c
-    # Only what a draft needs: the item's whole content is read when the case is submitted.
-    item = session.execute(
-        select_columns(
-            columns.version,
-            columns.name,
-            columns.department_code,
-            columns.region_code,
-            columns.subject_type,
-            columns.instant,
-            columns.promised_days,
-            columns.statutory_days,
-        ).where(columns.code == item_code, columns.state == "PUBLISHED")
-    ).first()
-    if item is None:
+    found = _PUBLISHED_ITEM.run(session, {"item_code": item_code})
+    if not found:
         raise ItemNotPublished(item_code)
+    item = found[0]
     if item.subject_type not in {applicant.subject_type, "ANY"}:
         raise ApplicantKindMismatch(item_code, applicant.subject_type)
     applicant = replace(applicant, identity_number=_checked_identity(applicant))
     case_id = str(uuid.uuid4())
-    case = Case(
+    row = SimpleNamespace(
         id=case_id,
+        number=None,
         state="DRAFT",
         item_code=item_code,
         item_version=item.version,
@@ -109,13 +113,26 @@ def create_case(
         instant=item.instant,
         promised_days=item.promised_days,
         statutory_days=item.statutory_days,
+        extended=False,
         deadlines={},
+        next_due=None,
+        calendar_version="",
+        acceptance=None,
+        decision=None,
+        licence=None,
+        correction=None,
+        procedure=None,
         reviewers=[],
         created_at=now,
         updated_at=now,
+        submitted_at=None,
+        history_sequence=0,
+        history_hash="",
+        version=1,
     )
+    case = cast(Case, row)
     record(session, desk=desk, principal=principal, case=case, action="CREATE", now=now, details={})
-    session.add(case)
+    _INSERT_CASE.run(session, vars(row))
     return case
 
 

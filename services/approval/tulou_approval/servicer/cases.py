@@ -36,7 +36,7 @@ class CaseServicer(CaseActs):
     async def GetCase(self, request: pb.GetCaseRequest, context: Context) -> pb.GetCaseResponse:
         principal = current_principal()
         case = await self._database.read(
-            lambda session: queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
+            lambda session: queries.show_case(session, principal=principal, case_id=request.case_id)
         )
         return pb.GetCaseResponse(case=to.case_to_proto(case, principal))
 

@@ -1,0 +1,111 @@
+"""Statements that run thousands of times a second: compiled once, run on the driver's cursor.
+
+SQLAlchemy looks a statement up by a key that it builds anew each time, and wraps cursor and rows; that costs more than
+the driver itself (measured on PostgreSQL: 0.13 ms of processor time a statement, 0.06 ms here).
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.trace import StatusCode
+from sqlalchemy import Connection, Dialect, Insert, Select
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+from tulou_chassis.telemetry import statement_span
+
+Processor = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A statement as one kind of database takes it."""
+
+    text: str
+    # Each parameter's name with what turns its value into the driver's; in order where the driver counts them.
+    parameters: Sequence[tuple[str, Processor | None]]
+    positional: bool
+    fixed: Mapping[str, Any]
+    row: Callable[..., Any]
+    # What turns the driver's values into ours, for the columns that need it.
+    processors: Sequence[tuple[int, Processor]]
+
+
+class Hot:
+    """A SELECT whose values are named by bindparam, or an INSERT of one row with a value for every column."""
+
+    def __init__(self, statement: Select[Any] | Insert) -> None:
+        self._statement = statement
+        self._forms: dict[Dialect, _Form] = {}
+
+    def run(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
+        """The rows, as named tuples; none of an INSERT. Raises sqlalchemy.exc.DBAPIError."""
+        # A session on a connection has it at hand; asking for it would cost as much as half a statement.
+        connection = session.bind if isinstance(session.bind, Connection) else session.connection()
+        form = self._forms.get(connection.dialect) or self._compile(connection.dialect, values)
+        given = {**form.fixed, **values}
+        bound = [process(given[name]) if process else given[name] for name, process in form.parameters]
+        named = bound if form.positional else dict(zip((name for name, _ in form.parameters), bound, strict=True))
+        return [_row(form, one) for one in _execute(connection, form.text, named)]
+
+    def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> _Form:
+        select = isinstance(self._statement, Select)
+        compiled: Any = self._statement.compile(
+            dialect=dialect,
+            column_keys=None if select else list(values),
+        )
+        names = compiled.positiontup if compiled.positional else list(compiled.bind_names.values())
+        types = [compiled.binds[name].type.dialect_impl(dialect) for name in names]
+        columns = list(self._statement.selected_columns) if isinstance(self._statement, Select) else []
+        results = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        form = self._forms[dialect] = _Form(
+            text=compiled.string,
+            parameters=[(name, kind.bind_processor(dialect)) for name, kind in zip(names, types, strict=True)],
+            positional=compiled.positional,
+            fixed={name: bind.value for name, bind in compiled.binds.items() if not bind.required},
+            # The names are known only here.
+            row=namedtuple("Row", [str(column.key) for column in columns]),
+            processors=[(place, process) for place, process in enumerate(results) if process],
+        )
+        return form
+
+
+def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any]:
+    """What the driver gives. Failures become SQLAlchemy's, which the server knows how to answer."""
+    dialect: Any = connection.dialect
+    driver: Any = connection.connection.dbapi_connection
+    span = statement_span(connection, text)
+    try:
+        if dialect.driver == "aiosqlite":
+            # One way to its thread and back, where a cursor takes four.
+            return driver.run_async(lambda inner: inner.execute_fetchall(text, parameters))  # type: ignore[no-any-return]
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else ()
+        finally:
+            cursor.close()
+    except dialect.loaded_dbapi.Error as error:
+        span.set_status(StatusCode.ERROR)
+        lost = dialect.is_disconnect(error, driver, None)
+        if lost:
+            connection.invalidate(error)
+        kind = dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(
+            text, None, error, kind, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+        ) from error
+    except BaseException:
+        # Given up in the middle of a statement, nobody knows what the connection would say next.
+        connection.invalidate()
+        raise
+    finally:
+        span.end()
+
+
+def _row(form: _Form, record: Sequence[Any]) -> Any:
+    values = list(record)
+    for place, process in form.processors:
+        values[place] = process(values[place])
+    return form.row(*values)
