@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.message import Message
-from sqlalchemy import Engine, event, insert, select
+from sqlalchemy import Dialect, Engine, event, insert, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
@@ -32,10 +32,12 @@ class Database:
         self._publisher = publisher
         # Set when the server begins to stop, for what reads without end.
         self.closing = asyncio.Event()
+        # Of connections whose call was cancelled: done when their thread has come to its end.
+        self._ended: list[asyncio.Future[Any]] = []
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            self.writer = _sqlite(parsed, size=1, begin="BEGIN IMMEDIATE")
-            self.reader = _sqlite(parsed, size=SQLITE_READERS, begin=None)
+            self.writer = _sqlite(parsed, size=1, begin="BEGIN IMMEDIATE", ended=self._ended)
+            self.reader = _sqlite(parsed, size=SQLITE_READERS, begin=None, ended=self._ended)
         else:
             self.writer = create_async_engine(
                 parsed.set(drivername="postgresql+asyncpg"),
@@ -46,6 +48,7 @@ class Database:
                 # An error's words go to the log, and the values of a row are nothing for a log.
                 hide_parameters=True,
             )
+            event.listen(self.writer.sync_engine, "do_connect", _connect_or_say_so)
             # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
             self.reader = self.writer.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -108,6 +111,8 @@ class Database:
         """Closes all connections."""
         await self.writer.dispose()
         await self.reader.dispose()
+        if self._ended:
+            await asyncio.wait(self._ended, timeout=10)
 
 
 def _record(key: IdempotencyKey, answer: Message, now: datetime) -> dict[str, object]:
@@ -131,7 +136,7 @@ def _first_answer(session: Session, key: IdempotencyKey) -> tuple[bytes, bytes] 
     return (row[0], row[1]) if row else None
 
 
-def _sqlite(url: URL, *, size: int, begin: str | None) -> AsyncEngine:
+def _sqlite(url: URL, *, size: int, begin: str | None, ended: list[asyncio.Future[Any]]) -> AsyncEngine:
     engine = create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
         pool_size=size,
@@ -139,6 +144,13 @@ def _sqlite(url: URL, *, size: int, begin: str | None) -> AsyncEngine:
         pool_timeout=10,
         hide_parameters=True,
     )
+
+    def stop(connection: Any) -> None:
+        ended[:] = [*(one for one in ended if not one.done()), connection.driver_connection.stop()]
+
+    # A cancelled call does not wait for its connection to close. SQLAlchemy's own way does, and when it is cancelled in
+    # turn it stops the connection's thread twice: that leaves a task which waits for ever, also when the server ends.
+    engine.dialect.do_terminate = stop  # type: ignore[assignment, method-assign]
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
@@ -151,6 +163,14 @@ def _sqlite(url: URL, *, size: int, begin: str | None) -> AsyncEngine:
             connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _connect_or_say_so(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
+    """Connects. What fails then is of many classes, and never the caller's fault."""
+    try:
+        return dialect.connect(*arguments, **parameters)
+    except (dialect.loaded_dbapi.Error, OSError, TimeoutError) as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
 
 def prepare_sqlite(connection: sqlite3.Connection) -> None:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol, cast
 
 from google.protobuf.message import Message
@@ -44,7 +44,7 @@ def position(request: PageRequest, *, keys: int) -> list[str | int] | None:
         raise Refusal(PAGE_TOKEN_INVALID) from None
     if not isinstance(content, list) or len(content) != keys + 1 or content[0] != _filters(request):
         raise Refusal(PAGE_TOKEN_INVALID)
-    if not all(isinstance(key, (str, int)) for key in content):
+    if not all((isinstance(key, str) and key.isprintable()) or type(key) is int for key in content):
         raise Refusal(PAGE_TOKEN_INVALID)
     return content[1:]
 
@@ -55,7 +55,21 @@ def time_key(request: PageRequest) -> tuple[datetime, str] | None:
     if keys is None:
         return None
     try:
-        return datetime.fromisoformat(str(keys[0])), str(keys[1])
+        time = datetime.fromisoformat(str(keys[0]))
+        if time.utcoffset() != timedelta(0):
+            raise ValueError
+    except ValueError:
+        raise Refusal(PAGE_TOKEN_INVALID) from None
+    return time, str(keys[1])
+
+
+def date_key(request: PageRequest) -> tuple[date, str] | None:
+    """The position in a list sorted by day and text. Raises Refusal with PAGE_TOKEN_INVALID."""
+    keys = position(request, keys=2)
+    if keys is None:
+        return None
+    try:
+        return date.fromisoformat(str(keys[0])), str(keys[1])
     except ValueError:
         raise Refusal(PAGE_TOKEN_INVALID) from None
 
@@ -65,7 +79,7 @@ def number_key(request: PageRequest) -> int:
     keys = position(request, keys=1)
     if keys is None:
         return 0
-    if not isinstance(keys[0], int):
+    if not isinstance(keys[0], int) or not 0 <= keys[0] < 2**31:
         raise Refusal(PAGE_TOKEN_INVALID)
     return keys[0]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from tulou_chassis.calls import CURRENT, current_principal, idempotency_key
 from tulou_chassis.db import Database
 from tulou_chassis.validation import validate
 from tulou_chassis.watch import watch_outbox
+from tulou_civics.divisions import normalise
 
 CHUNK: Final = 256 * 1024
 
@@ -195,8 +196,7 @@ class CaseServicer(CaseActs):
 
     async def ListGrants(self, request: pb.ListGrantsRequest, context: Context) -> pb.ListGrantsResponse:
         size = paging.page_size(request, default=20)
-        keys = paging.position(request, keys=2)
-        after = (date.fromisoformat(str(keys[0])), str(keys[1])) if keys else None
+        after = paging.date_key(request)
         found = await self._database.read(
             lambda session: queries.list_grants(session, item_code=request.item_code, after=after, limit=size + 1)
         )
@@ -209,8 +209,13 @@ class CaseServicer(CaseActs):
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:
-        region = current_principal().region
-        async for event in watch_outbox(
-            self._database, source="approval", region=region, after=request.after, types=list(request.types)
-        ):
-            yield pb.WatchEventsResponse(event=event)
+        # As with cases, a caller who is bound to no region sees none.
+        if region := current_principal().region:
+            async for event in watch_outbox(
+                self._database,
+                source="approval",
+                region=normalise(region),
+                after=request.after,
+                types=list(request.types),
+            ):
+                yield pb.WatchEventsResponse(event=event)

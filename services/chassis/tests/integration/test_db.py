@@ -302,11 +302,11 @@ async def test_what_connecting_raises_is_told_as_unavailable(
         asyncpg.InvalidCatalogNameError("database does not exist"),
     ):
 
-        def fail(*_: Any, error: Exception = error, **__: Any) -> Any:
+        async def fail(*_: Any, error: Exception = error, **__: Any) -> Any:
             raise error
 
         database = Database(url, pool=1, publisher=publication)
-        monkeypatch.setattr(database.writer.sync_engine.dialect, "connect", fail)
+        monkeypatch.setattr(asyncpg, "connect", fail)
 
         async def do(asked: Any, database: Database = database) -> Any:
             return await database.write(put(asked.text))
