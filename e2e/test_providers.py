@@ -95,6 +95,7 @@ def test_a_killed_run_leaves_no_server_behind(tmp_path: Path, running: list[subp
         import os, pathlib, shutil, time
         def test_slow(postgres_admin_url):
             folder = pathlib.Path(os.environ["TULOU_TEST_FOLDER"])
+            pathlib.Path(__file__).with_name("folder").write_text(str(folder))
             shutil.copy(folder / "postgresql.json", pathlib.Path(__file__).with_name("answer"))
             time.sleep(300)
     """
@@ -103,10 +104,12 @@ def test_a_killed_run_leaves_no_server_behind(tmp_path: Path, running: list[subp
     _wait(lambda: answer.exists() and answer.read_text())
     server = psutil.Process(json.loads(answer.read_text())["pid"])
     family = [server, *server.children(recursive=True)]
+    server_folder = (tmp_path / "folder").read_text()
     running[0].kill()
     gone, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     assert gone
+    assert not Path(server_folder).exists()
 
 
 def test_tests_without_their_server_are_named_in_a_closing_block(

@@ -9,6 +9,7 @@ It writes FOLDER/postgresql.json: {"pid", "uri", "api", "origin"} or {"pid", "mi
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,8 @@ def hold(name: str, folder: Path, owner: int) -> None:
         written.rename(folder / f"{name}.json")
         while "missing" not in answer and lives(run) and not over.wait(0.5):
             pass
+    if not lives(run):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Ends the cities of a test run that was killed:  python -m e2e.providers.reaper PID-OF-THE-TEST-RUN"""
 
+import shutil
 import sys
 import time
 from contextlib import suppress
@@ -16,7 +17,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def reap(owner: int) -> None:
-    """Waits for the end of `owner`, then kills every process of a city that it started."""
+    """Waits for the end of `owner`, then kills every process of a city that it started and removes the city's state."""
     run = psutil.Process(owner)
     while lives(run):
         time.sleep(0.5)
@@ -25,6 +26,7 @@ def reap(owner: int) -> None:
             environment = process.environ()
             if MARKER in environment and environment.get(OWNER) == str(owner):
                 process.kill()
+                shutil.rmtree(environment[MARKER], ignore_errors=True)
 
 
 if __name__ == "__main__":
