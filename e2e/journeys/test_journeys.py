@@ -48,9 +48,9 @@ class Journey:
         assert {_kind(name): deadline for name, deadline in case.get("deadlines", {}).items()} == running
         return case
 
-    def file(self) -> Json:
+    def file(self, region: str = "350602") -> Json:
         """A draft, its four materials, and the submission."""
-        self.run.do("CreateCase")
+        self.run.do("CreateCase", {"case.regionCode": region})
         for code in ("M01", "M02", "M03", "M04"):
             self.run.do("UploadMaterial", {"materialCode": code})
         self.run.do("GetCase")
@@ -171,6 +171,26 @@ def test_a_licence_from_the_application_to_the_archive(journey: Journey) -> None
     assert grant["documentNumber"] == granted["decision"]["documentNumber"]
     _check_trace(journey)
     _check_audit(journey.city)
+
+
+def test_a_partner_sees_the_events_of_its_region_alone(journey: Journey) -> None:
+    first, elsewhere, last = (journey.file(region)["id"] for region in ("350602", "350603", "350602"))
+
+    def seen(partner: str, last: str) -> list[str]:
+        subjects = []
+        with closing(journey.client.watch({}, token=journey.run.token(partner))) as stream:
+            for event in stream:
+                subjects.append(event["subject"])
+                if event["subject"] == last:
+                    break
+        return subjects
+
+    here = seen("partner of a county", last)
+    assert first in here
+    assert elsewhere not in here
+    there = seen("partner of another county", elsewhere)
+    assert first not in there
+    assert seen("partner without a region", last) == []
 
 
 def test_a_refusal_gives_reasons_and_remedies_and_enters_no_register(journey: Journey) -> None:
