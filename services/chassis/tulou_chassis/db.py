@@ -102,6 +102,10 @@ class Database:
                 return call.response_type.FromString(first[1])  # type: ignore[union-attr, return-value]
             raise
 
+    async def knows(self, key: IdempotencyKey) -> bool:
+        """Whether a first answer stands under the key, whatever was asked then."""
+        return await self.read(lambda session: _first_answer(session, key)) is not None
+
     async def ping(self) -> None:
         """Raises when the database does not answer."""
         async with self.reader.connect() as connection:

@@ -102,20 +102,26 @@ class CaseServicer(CaseActs):
         principal = current_principal()
         first = await anext(aiter(requests), pb.UploadMaterialRequest())
         validate(first)
-        largest = await self._database.read(
-            lambda session: materials.check_upload(
-                session, principal=principal, case_id=first.case_id, material_code=first.material_code
+        materials.check_filename(first.filename)
+        call = CURRENT.get()
+        largest = materials.MAX_FILE
+        # A replay gets its first answer, also where the case has moved on and takes no more files.
+        if not await self._database.knows(idempotency_key(principal, call.method, first.request_id, b"")):
+            largest = await self._database.read(
+                lambda session: materials.check_upload(
+                    session, principal=principal, case_id=first.case_id, material_code=first.material_code
+                )
             )
-        )
         content = bytearray(first.file.data)
         async for request in requests:
-            content += request.file.data
             if len(content) > largest:
-                raise materials.FileTooLarge(largest)
+                break
+            content += request.file.data
+        if len(content) > largest:
+            raise materials.FileTooLarge(largest)
         data = bytes(content)
         media_type = materials.check_content(data, declared=first.file.content_type)
         sha256 = await asyncio.to_thread(self._blobs.put, data)
-        call = CURRENT.get()
         asked = f"{first.case_id} {first.material_code} {first.filename} {media_type} {sha256}"
         call.idempotency = idempotency_key(principal, call.method, first.request_id, asked.encode())
 
