@@ -100,7 +100,7 @@ def _check_refusal(outcome: Outcome, expected: Mapping[str, Any], language: str)
     assert refusal.message.isascii()
     assert refusal.locale == ("en" if language.startswith("en") else "zh-CN")
     assert refusal.localized.isascii() == (refusal.locale == "en")
-    if refusal.reason in {"TOKEN_MISSING", "TOKEN_INVALID"} and outcome.http:
+    if refusal.reason == "TOKEN_MISSING" and outcome.http:
         assert outcome.headers["www-authenticate"].startswith("Bearer")
     violated = {violation["field"]: violation for violation in refusal.violations}
     if expected.get("field") is not None:
