@@ -33,6 +33,7 @@ from tulou_approval.seed.load import load_departments
 from tulou_approval.server import service_of
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
+from tulou_chassis import history
 from tulou_chassis.db import Database
 from tulou_chassis.server import make_server
 from tulou_chassis.syncdb import SyncDatabase
@@ -295,6 +296,12 @@ class Office:
     def row(self, case_id: str) -> Case:
         """The case's row."""
         return self.database.read(lambda session: session.get_one(Case, case_id))
+
+    def breaks(self, case_id: str) -> list[str]:
+        """What is wrong with the case's history."""
+        row = self.row(case_id)
+        heads = {case_id: history.Head(row.history_sequence, row.history_hash)}
+        return self.database.read(lambda session: list(history.verify(session, self.desk.keyring, heads)))
 
     def case_at(self, now: datetime, *, by: Who = CITIZEN, **changes: Any) -> "Filed":
         """A draft made at an instant, to be acted on at others, past the API that asks the clock."""

@@ -12,7 +12,7 @@ from tulou.approval.v1 import events_pb2
 from tulou.type.v1.event_pb2 import Event
 from tulou_approval.convert.cases import NOTIFIED
 from tulou_approval.convert.events import publication_of
-from tulou_approval.operations import reactions, timers
+from tulou_approval.operations import reactions, timers, tracking
 from tulou_approval.operations.acts import Desk
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
@@ -86,6 +86,11 @@ class Worker(ServiceWorker):
             lambda session, case_id: timers.recompute_deadlines(session, desk=self.desk, case_id=case_id, now=now),
             "deadlines_recomputed",
         )
+
+    @timer("tracking", seconds=3600)
+    def forget_tracking(self, database: SyncDatabase, now: datetime) -> None:
+        """Wrong tries at tracking a case count for an hour."""
+        database.write(lambda session: tracking.forget_tries(session, now=now))
 
     def _each(
         self, database: SyncDatabase, ids: Sequence[str], act: Callable[[Session, str], bool], event: str

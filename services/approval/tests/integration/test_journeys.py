@@ -26,7 +26,6 @@ from tulou.approval.v1 import case_pb2, events_pb2
 from tulou_approval.domain.states import Action, State, allowed_actions
 from tulou_approval.models import Case
 from tulou_approval.operations.acts import civil_date
-from tulou_chassis import history
 from tulou_chassis.events import envelope
 from tulou_chassis.tables import OutboxEvent
 from tulou_civics.identifiers import check_case_number, check_licence_identifier
@@ -58,12 +57,6 @@ def events(office: Office, case_id: str) -> list[tuple[str, object]]:
         envelope(row, source="approval").data.Unpack(payload)
         found.append((row.type, payload))
     return found
-
-
-def verified(office: Office, case_id: str) -> list[str]:
-    row = office.row(case_id)
-    heads = {case_id: history.Head(row.history_sequence, row.history_hash)}
-    return office.database.read(lambda session: list(history.verify(session, office.desk.keyring, heads)))
 
 
 def test_a_case_goes_its_whole_way(office: Office) -> None:
@@ -143,7 +136,7 @@ def test_a_case_goes_its_whole_way(office: Office) -> None:
     assert {entry.actor for entry in told} == {"citizen-1", "clerk-1", "approver-1"}
     assert {entry.department_code for entry in told} == {"", "SCJG"}
     assert all(len(entry.hash) == 64 for entry in told)
-    assert verified(office, case.id) == []
+    assert office.breaks(case.id) == []
     assert [kind for kind, _ in events(office, case.id)] == [
         "CaseSubmitted",
         "CaseCorrectionRequested",
@@ -330,7 +323,7 @@ def test_withdrawing_and_terminating_are_possible_until_the_decision(office: Off
         assert state_of(ended) == end
         assert not ended.deadlines.ListFields()
         assert office.row(ended.id).next_due is None
-        assert verified(office, ended.id) == []
+        assert office.breaks(ended.id) == []
     assert (Action.WITHDRAW in possible) == (state in State.__members__ and state.value in BEFORE_DECISION)
 
 

@@ -4,7 +4,8 @@ import hmac
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlmodel import Session, select
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
 
 from tulou_approval.models import Case, TrackingLock
 from tulou_approval.operations.acts import Desk
@@ -48,5 +49,15 @@ def track_case(
     if case is not None and hmac.compare_digest(expected, given):
         return case
     lock.failures += 1
+    if lock.failures == MAX_FAILURES:
+        # The hour of the lock, not what is left of the hour in which the tries came.
+        lock.window_start = now
     session.add(lock)
     return TrackingNotFound()
+
+
+def forget_tries(session: Session, *, now: datetime) -> int:
+    """Deletes what is known of tries that no longer count, so that tries at made-up numbers do not pile up; gives how
+    many numbers that were."""
+    gone = delete(TrackingLock).where(col(TrackingLock.window_start) <= now - WINDOW)
+    return session.connection().execute(gone).rowcount
