@@ -84,9 +84,9 @@ def amqp_admin() -> Server:
     return server("rabbitmq")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """A headless Chromium."""
+    """A headless Chromium for one module: while it lives, its event loop keeps asynchronous tests from running."""
     # Playwright is slow to import and most tests need no browser.
     from e2e.providers.browser import chromium
 
