@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from e2e.clients import Client, GrpcClient, HttpClient, Json, Refused
-from e2e.tokens import Tokens
+from e2e.tokens import Fault, Tokens
 
 CASES: Final = Path(__file__).with_name("cases")
 REQUESTS: Final = CASES / "requests.yaml"
@@ -31,7 +31,7 @@ class ApiCase:
     call: str
     # Who calls, when it is not who usually does, and what is wrong with the token.
     caller: str = ""
-    fault: Any = ""
+    fault: Fault = ""
     language: str = ""
     given: tuple[Any, ...] = ()
     change: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +86,7 @@ class Run:
         self._traceparent = traceparent
         self._run = f"{next(_RUNS):04}"
         self._uuids: dict[str, str] = {}
+        self._held: dict[tuple[str, str], str] = {}
         # Each top-level field of the answers so far.
         self.known: Json = {}
 
@@ -127,11 +128,13 @@ class Run:
         self.known |= answer
         return answer
 
-    def token(self, person: str, fault: Any = "") -> str:
+    def token(self, person: str, fault: Fault = "") -> str:
         """The person's token; the same subject all through the run."""
         claims = read(REQUESTS)["people"][person]
-        subject = f"{person.replace(' ', '-')}-{self._run}"
-        return self._tokens.token(**claims, sub=subject, fault=fault) if claims else ""
+        if (person, fault) not in self._held:
+            subject = f"{person.replace(' ', '-')}-{self._run}"
+            self._held[person, fault] = self._tokens.token(**claims, sub=subject, fault=fault) if claims else ""
+        return self._held[person, fault]
 
     def body(self, rpc: str, change: Mapping[str, Any], without: tuple[str, ...] = ()) -> Json:
         """The RPC's valid request with these changes."""
@@ -168,7 +171,7 @@ class Run:
         response = client.send(request)
         return self._outcome(lambda: client.answer(response), response.headers)
 
-    def _outcome(self, call: Any, headers: Mapping[str, str] | None = None) -> Outcome:
+    def _outcome(self, call: Callable[[], Json], headers: Mapping[str, str] | None = None) -> Outcome:
         try:
             answer = call()
         except Refused as refused:
