@@ -130,12 +130,12 @@ def test_a_form_that_nests_or_weighs_too_much_is_refused(office: Office) -> None
     office.draft(form={"a": "x" * 130_000})
 
 
-def test_a_unit_of_fifty_levels_is_the_callers_mistake_too(office: Office) -> None:
+def test_a_form_of_fifty_levels_is_the_callers_mistake_too(office: Office) -> None:
     # More than what the parser takes, so that there is no field to name.
     inner = b"\x12\x02\x08\x01"
-    content = b""
     for _ in range(50):
-        entry = b"\x0a\x01a\x12" + _length(content := b"\x2a" + _length(inner) + inner) + content
+        value = b"\x2a" + _length(inner) + inner
+        entry = b"\x0a\x01a\x12" + _length(value) + value
         inner = b"\x0a" + _length(entry) + entry
     message = application(form={}).SerializeToString() + b"\x5a" + _length(inner) + inner
     raw = b"\x0a\x2400000000-0000-4000-8000-000000000000\x12" + _length(message) + message

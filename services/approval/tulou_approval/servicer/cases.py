@@ -21,7 +21,7 @@ from tulou_chassis.calls import CURRENT, current_principal, idempotency_key
 from tulou_chassis.db import Database
 from tulou_chassis.validation import validate
 from tulou_chassis.watch import watch_outbox
-from tulou_civics.divisions import normalise
+from tulou_civics.divisions import UnknownDivision, current_code
 
 CHUNK: Final = 256 * 1024
 
@@ -215,13 +215,12 @@ class CaseServicer(CaseActs):
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:
-        # As with cases, a caller who is bound to no region sees none.
-        if region := current_principal().region:
-            async for event in watch_outbox(
-                self._database,
-                source="approval",
-                region=normalise(region),
-                after=request.after,
-                types=list(request.types),
-            ):
-                yield pb.WatchEventsResponse(event=event)
+        try:
+            region = current_code(current_principal().region)
+        except UnknownDivision:
+            # As with cases: who is bound to no region sees none.
+            return
+        async for event in watch_outbox(
+            self._database, source="approval", region=region, after=request.after, types=list(request.types)
+        ):
+            yield pb.WatchEventsResponse(event=event)
