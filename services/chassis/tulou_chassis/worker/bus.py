@@ -1,6 +1,7 @@
 """The two ways in which events travel: over RabbitMQ, or straight to the subscribers in the same process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from amqp.exceptions import AMQPError, MessageNacked
@@ -24,10 +25,13 @@ class BusError(Exception):
 
 
 class Bus(Protocol):
-    """Takes events over."""
+    """Takes events over: one relay's, in their order."""
 
     def publish(self, event: Event) -> None:
-        """Returns when the event is safe: with the broker, or with all subscribers. Raises BusError."""
+        """Hands the event over. Raises BusError."""
+
+    def settle(self) -> None:
+        """Returns when all that was handed over is safe: with the broker, or with all subscribers. Raises BusError."""
 
     def close(self) -> None:
         """Lets go of what it holds; a later `publish` takes it again."""
@@ -44,6 +48,9 @@ class LocalBus:
         for deliver in self.subscribers:
             deliver(event)
 
+    def settle(self) -> None:
+        """Does nothing: what was published is safe."""
+
     def close(self) -> None:
         """Does nothing."""
 
@@ -55,11 +62,15 @@ class AmqpBus:
         self._uri = uri
         self._connection: Connection | None = None
         self._producer: Producer | None = None
+        self._sent = 0
+        self._unconfirmed: set[int] = set()
 
     def publish(self, event: Event) -> None:
-        """Returns when the broker has confirmed that it keeps the event. Raises BusError."""
-        try:
+        """Sends the event. Waiting for the broker's word on each would take a disk's time for each (see `settle`)."""
+        with self._closing_on_failure():
             producer = self._producer or self._connect()
+            self._sent += 1
+            self._unconfirmed.add(self._sent)
             producer.publish(  # type: ignore[no-untyped-call]
                 event.SerializeToString(),
                 routing_key=f"{event.source}.{event.type}",
@@ -68,11 +79,15 @@ class AmqpBus:
                 delivery_mode="persistent",
                 message_id=event.id,
                 headers={"traceparent": event.traceparent},
-                confirm_timeout=CONFIRM_SECONDS,
             )
-        except BROKER_ERRORS as error:
-            self.close()
-            raise BusError(f"{type(error).__name__}: {error}") from error
+
+    def settle(self) -> None:
+        """Returns when the broker has confirmed that it keeps all that was sent. Raises BusError."""
+        with self._closing_on_failure():
+            while self._unconfirmed:
+                if self._connection is None:
+                    raise ConnectionError("the connection was lost before the broker had confirmed")
+                self._connection.drain_events(timeout=CONFIRM_SECONDS)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Closes the connection."""
@@ -81,11 +96,28 @@ class AmqpBus:
             self._connection.collect()  # type: ignore[no-untyped-call]
         self._connection = self._producer = None
 
+    @contextmanager
+    def _closing_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BROKER_ERRORS as error:
+            self.close()
+            raise BusError(f"{type(error).__name__}: {error}") from error
+
     def _connect(self) -> Producer:
-        self._connection = Connection(  # type: ignore[no-untyped-call]
-            self._uri, connect_timeout=CONNECT_SECONDS, transport_options={"confirm_publish": True}
-        )
-        # Made with a channel of its own it declares the exchange at once.
+        self._connection = Connection(self._uri, connect_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
         channel = self._connection.channel()  # type: ignore[no-untyped-call]
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._confirmed)
+        channel.events["basic_nack"].add(self._refused)
+        self._sent = 0
+        self._unconfirmed.clear()
+        # Made with a channel of its own it declares the exchange at once.
         self._producer = Producer(channel, exchange=EXCHANGE)  # type: ignore[no-untyped-call]
         return self._producer
+
+    def _confirmed(self, tag: int, multiple: bool) -> None:
+        self._unconfirmed -= {sent for sent in self._unconfirmed if sent <= tag} if multiple else {tag}
+
+    def _refused(self, tag: int, multiple: bool) -> None:
+        raise MessageNacked

@@ -155,6 +155,7 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
                 done = event.position
         finally:
             if done > first:
+                self._bus.settle()
                 self._database.write(
                     lambda session: outbox.mark_published(session, after=first, upto=done, now=datetime.now(UTC))
                 )

@@ -20,16 +20,16 @@ def runs(home: Home) -> list[tuple[str, str]]:
     return home.noted("tick")
 
 
-def test_a_timer_runs_once_a_period_and_never_twice_at_once_however_many_workers_there_are(anywhere: Home) -> None:
-    anywhere.switch("ticking")
+def test_a_timer_runs_once_a_period_and_never_twice_at_once_however_many_workers_there_are(home: Home) -> None:
+    home.switch("ticking")
     for _ in range(3):
-        anywhere.start()
+        home.start()
 
-    anywhere.wait("five runs", lambda: len(runs(anywhere)) >= 10)
+    home.wait("five runs", lambda: len(runs(home)) >= 10)
 
-    words = [word for word, _ in runs(anywhere)[:10]]
+    words = [word for word, _ in runs(home)[:10]]
     assert words == ["began", "ended"] * 5
-    starts = [datetime.fromisoformat(time_) for word, time_ in runs(anywhere) if word == "began"]
+    starts = [datetime.fromisoformat(time_) for word, time_ in runs(home) if word == "began"]
     assert all((b - a).total_seconds() >= TICK_SECONDS for a, b in pairwise(starts))
 
 
