@@ -29,12 +29,12 @@ _SKIPPED: Final = frozenset({"google.api.HttpBody", "google.protobuf.FieldMask",
 Check = Callable[[Any, str], Iterator[Violation]]
 
 
-def validate(message: Message) -> None:
-    """Raises InvalidFields naming every field that is missing or breaks its rule.
+def validate(message: Message, *, path: str = "") -> None:
+    """Raises InvalidFields naming every field that is missing or breaks its rule, by its path behind `path`.
 
     Fields of a message that comes with an `update_mask` may be missing: the merged result is checked instead.
     """
-    violations = list(islice(violations_of(message), MAX_VIOLATIONS))
+    violations = list(islice(violations_of(message, path), MAX_VIOLATIONS))
     if violations:
         raise InvalidFields(violations)
 

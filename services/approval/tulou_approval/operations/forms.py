@@ -10,6 +10,8 @@ import jsonschema_rs
 from tulou_chassis.errors import Violation
 
 MAX_ERRORS: Final = 50
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "$schema"})
 
 # What each broken keyword of the schema means. Other keywords are told by their name.
 _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
@@ -59,12 +61,23 @@ def check_form(schema: Mapping[str, Any], form: Mapping[str, Any]) -> None:
 
 def check_schema(schema: Mapping[str, Any]) -> None:
     """Raises SchemaInvalid unless it is a JSON Schema (draft 2020-12) of an object that refers to nothing outside."""
-    if schema.get("type") != "object" or not jsonschema_rs.meta.is_valid(dict(schema)) or "$ref" in json.dumps(schema):
+    own = {key: value for key, value in schema.items() if key != "$schema"}
+    # Looked for first: to follow a reference, the validator would fetch whatever address it names.
+    if schema.get("$schema", DIALECT) != DIALECT or schema.get("type") != "object" or _refers(own):
+        raise SchemaInvalid
+    if not jsonschema_rs.meta.is_valid(dict(schema)):
         raise SchemaInvalid
     try:
         _validator(json.dumps(schema, sort_keys=True))
     except ValueError:
         raise SchemaInvalid from None
+
+
+def _refers(node: object) -> bool:
+    """Whether a keyword in it names another schema. A property may bear a keyword's name; then its value is no text."""
+    if isinstance(node, Mapping):
+        return any((key in REFERENCES and isinstance(value, str)) or _refers(value) for key, value in node.items())
+    return isinstance(node, list) and any(map(_refers, node))
 
 
 @lru_cache(maxsize=512)

@@ -90,7 +90,7 @@ class CatalogueServicer(catalogue_service_pb2_grpc.CatalogueServiceServicer):
             draft = items.draft_content(session, principal=principal, code=request.code)
             merged: item_pb2.Item = to.merge_item(draft, request.item, request.update_mask)
             # Only the merged item can be held against all rules: the request holds a part of it.
-            validate(merged)
+            validate(merged, path="item")
             return items.update_item(
                 session,
                 principal=principal,
