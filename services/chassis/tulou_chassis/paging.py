@@ -90,4 +90,6 @@ def _filters(request: PageRequest) -> str:
     bare.CopyFrom(message)
     bare.ClearField("page_token")
     bare.ClearField("page_size")
-    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()[:16]
+    # With the list's name: without filters all lists look alike.
+    content = message.DESCRIPTOR.full_name.encode() + b"\0" + bare.SerializeToString(deterministic=True)
+    return hashlib.sha256(content).hexdigest()[:16]
