@@ -80,7 +80,7 @@ def test_nothing_is_lost_or_doubled_whichever_process_is_killed(database: Databa
         tokens = Tokens(city)
         Run(client, tokens).prepare(("the licence without materials",))
         with writing(city, tokens) as applicants:
-            for process in ("approval", "worker", "gateway"):
+            for process in 2 * ("approval", "worker", "gateway"):
                 wait_for_more(applicants)
                 kill(city, process)
             wait_for_more(applicants)
