@@ -99,6 +99,7 @@ class Subscriptions(InHost, SharedExtension):  # type: ignore[misc]
     def deliver(self, event: Event) -> None:
         """Runs every handler of the event; returns when each has succeeded or buried it. Raises Stopping."""
         for handler in self.matching(event):
+            self._pause(0)
             attributes = {
                 "messaging.destination.name": f"{event.source}.{event.type}",
                 "messaging.message.id": event.id,
@@ -188,6 +189,7 @@ class Subscriptions(InHost, SharedExtension):  # type: ignore[misc]
             self._pause(self._pace.outage)
 
     def _pause(self, seconds: float) -> None:
+        """Waits. Raises Stopping when the process ends."""
         if self._stop.wait(seconds):
             raise Stopping
 
