@@ -28,7 +28,6 @@ OUT_OF_REACH: Final = {
     "UNAVAILABLE": "takes a stopped service",
     "DEADLINE_EXCEEDED": "takes a slow service",
     "RATE_LIMITED": "would slow every other test; the gateway's own tests have it",
-    "UNKNOWN_CODE": "is given by no RPC",
     "EXTENSION_TOO_LATE": "takes twenty working days; the approval service's own tests have it",
     "TOO_MANY_FILES": "takes two hundred uploads; the approval service's own tests have it",
 }
