@@ -1,6 +1,7 @@
 """An office for tests: the approval service on a port, people with tokens, made-up items, cases to play."""
 
 import asyncio
+import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -517,3 +518,16 @@ def state_of(case: case_pb2.Case) -> str:
 def item_message(code: str, **changes: Any) -> item_pb2.Item:
     """`item` as a message."""
     return ParseDict(item(code, **changes), item_pb2.Item())
+
+
+def environment(settings: ApprovalSettings, **changes: str) -> dict[str, str]:
+    """What a process of the service is told these settings by."""
+    own = {
+        "TULOU_DATABASE_URL": settings.database_url,
+        "TULOU_OIDC_ISSUER": settings.oidc_issuer,
+        "TULOU_OIDC_JWKS": settings.oidc_jwks,
+        "TULOU_KEYRING_FILE": str(settings.keyring_file),
+        "TULOU_BLOB_DIR": str(settings.blob_dir),
+    }
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TULOU_")}
+    return {**others, **own, **changes}

@@ -1,6 +1,7 @@
 """What operators run by hand: `python -m tulou_approval <command>`. Each prints what it did, and fails loudly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,11 +38,12 @@ def migrate(settings: ApprovalSettings) -> None:
 
 def seed(settings: ApprovalSettings) -> None:
     """Loads the departments and items that are not there yet."""
-    departments, items = database_of(settings).write(
-        lambda session: load_catalogue(
-            session, departments=load_departments(), items=load_items(), now=datetime.now(UTC)
+    with closing(database_of(settings)) as database:
+        departments, items = database.write(
+            lambda session: load_catalogue(
+                session, departments=load_departments(), items=load_items(), now=datetime.now(UTC)
+            )
         )
-    )
     print(f"approval: {departments} departments and {items} items are new")
 
 
@@ -49,19 +51,30 @@ def verify_audit(settings: ApprovalSettings) -> None:
     """Checks the history chain of every case. Raises SystemExit naming each break."""
     keyring = Keyring.load(settings.keyring_file)
     count, breaks = 0, 0
-    database = database_of(settings)
-    for batch in _case_batches(database):
-        heads = {case.id: history.Head(case.history_sequence, case.history_hash) for case in batch}
-        for sentence in database.read(lambda session, heads=heads: list(history.verify(session, keyring, heads))):  # type: ignore[misc]
+    with closing(database_of(settings)) as database:
+        for batch in _case_batches(database):
+            for case_id in _broken(database, keyring, batch):
+                # A case that was acted on since its row was read looks broken; what is broken stays so.
+                again = database.read(lambda session, case_id=case_id: session.get(Case, case_id))  # type: ignore[misc]
+                for sentences in _broken(database, keyring, [again] if again else []).values():
+                    print(*sentences, sep="\n")
+                    breaks += len(sentences)
+            count += len(batch)
+        orphans = database.read(lambda session: list(history.orphans(session, select(Case.id))))
+        for sentence in orphans:
             print(sentence)
-            breaks += 1
-        count += len(heads)
-    orphans = database.read(lambda session: list(history.orphans(session, select(Case.id))))
-    for sentence in orphans:
-        print(sentence)
     if breaks + len(orphans):
         raise SystemExit(f"approval: {breaks + len(orphans)} breaks in the histories of {count} cases")
     print(f"approval: the histories of {count} cases are as they were written")
+
+
+def _broken(database: SyncDatabase, keyring: Keyring, batch: Sequence[Case]) -> dict[str, list[str]]:
+    """What is wrong with the histories of cases, by the case's id."""
+    heads = {case.id: history.Head(case.history_sequence, case.history_hash) for case in batch}
+    found: dict[str, list[str]] = {}
+    for sentence in database.read(lambda session: list(history.verify(session, keyring, heads))):
+        found.setdefault(sentence.partition(":")[0], []).append(sentence)
+    return found
 
 
 def rotate_keys(settings: ApprovalSettings, *, fresh: bool) -> None:
@@ -73,48 +86,49 @@ def rotate_keys(settings: ApprovalSettings, *, fresh: bool) -> None:
         print(f"approval: the primary key is now {add_key(settings.keyring_file)}; restart the servers, then run again")
         return
     keyring = Keyring.load(settings.keyring_file)
-    database = database_of(settings)
     moved = 0
-    for batch in _case_batches(database):
-        for case in batch:
-            if keyring.is_current(case.identity_sealed) and keyring.is_current(case.phone_sealed):
-                continue
-            database.write(lambda session, case_id=case.id: _reseal(session, keyring, case_id))  # type: ignore[misc]
-            moved += 1
+    with closing(database_of(settings)) as database:
+        for batch in _case_batches(database):
+            for case in batch:
+                if keyring.is_current(case.identity_sealed) and keyring.is_current(case.phone_sealed):
+                    continue
+                database.write(lambda session, case_id=case.id: _reseal(session, keyring, case_id))  # type: ignore[misc]
+                moved += 1
     print(f"approval: {moved} cases moved to key {keyring.primary}")
 
 
 def recompute_calendar(settings: ApprovalSettings) -> None:
     """Computes the deadlines of running cases with the calendar now loaded; changes are kept in the histories."""
-    desk, database = desk_of(settings), database_of(settings)
+    desk = desk_of(settings)
     seen = changed = 0
-    while ids := database.read(lambda session: timers.cases_of_other_calendars(session, desk=desk)):
-        for case_id in ids:
-            changed += database.write(
-                lambda session, case_id=case_id: timers.recompute_deadlines(  # type: ignore[misc]
-                    session, desk=desk, case_id=case_id, now=datetime.now(UTC)
+    with closing(database_of(settings)) as database:
+        while ids := database.read(lambda session: timers.cases_of_other_calendars(session, desk=desk)):
+            for case_id in ids:
+                changed += database.write(
+                    lambda session, case_id=case_id: timers.recompute_deadlines(  # type: ignore[misc]
+                        session, desk=desk, case_id=case_id, now=datetime.now(UTC)
+                    )
                 )
-            )
-        seen += len(ids)
+            seen += len(ids)
     print(f"approval: {seen} cases looked at, the deadlines of {changed} changed")
 
 
 def dead_letters(settings: ApprovalSettings, verb: str, letter_id: int | None) -> None:
     """Lists the events that a handler gave up on, shows one, or has the worker try one again. Raises SystemExit."""
-    database = database_of(settings)
     try:
-        if letter_id is None:
-            letters = database.read(deadletters.unresolved)
-            for letter in letters:
-                print(f"{letter.id}  {letter.time:%Y-%m-%d %H:%M:%S}  {letter.handler}  {letter.error}")
-            print(f"approval: {len(letters)} dead letters")
-        elif verb == "show":
-            letter = database.read(lambda session: deadletters.show(session, letter_id))
-            print(f"handler   {letter.handler}\nattempts  {letter.attempts}\nerror     {letter.error}")
-            print(Event.FromString(letter.envelope))
-        else:
-            database.write(lambda session: deadletters.request_replay(session, letter_id, now=datetime.now(UTC)))
-            print(f"approval: the worker will try {letter_id} again")
+        with closing(database_of(settings)) as database:
+            if letter_id is None:
+                letters = database.read(deadletters.unresolved)
+                for letter in letters:
+                    print(f"{letter.id}  {letter.time:%Y-%m-%d %H:%M:%S}  {letter.handler}  {letter.error}")
+                print(f"approval: {len(letters)} dead letters")
+            elif verb == "show":
+                letter = database.read(lambda session: deadletters.show(session, letter_id))
+                print(f"handler   {letter.handler}\nattempts  {letter.attempts}\nerror     {letter.error}")
+                print(Event.FromString(letter.envelope))
+            else:
+                database.write(lambda session: deadletters.request_replay(session, letter_id, now=datetime.now(UTC)))
+                print(f"approval: the worker will try {letter_id} again")
     except (deadletters.NoSuchLetter, deadletters.AlreadyReplayed) as error:
         raise SystemExit(f"approval: {error}") from None
 

@@ -10,7 +10,7 @@ from typing import Final
 import grpc
 import structlog
 from google.protobuf.message import Message
-from opentelemetry import metrics, trace
+from opentelemetry import context, metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -33,6 +33,8 @@ MAX_UPLOAD_SECONDS: Final = 300.0
 log = structlog.get_logger()
 tracer = trace.get_tracer("tulou_chassis")
 _PROPAGATOR = TraceContextTextMapPropagator()
+# Ours, not the caller's.
+_FAILURES: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN})
 
 # What answers a call; None for a stream, whose messages have been written by then.
 Handler = Callable[[Call], Awaitable[Message | None]]
@@ -90,24 +92,24 @@ def telemetry() -> Guard:
 
     async def guard(handler: Handler, call: Call) -> Message | None:
         begin = time.perf_counter()
-        service, _, name = call.method.lstrip("/").partition("/")
-        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
-        with tracer.start_as_current_span(
-            call.method.lstrip("/"),
+        service, _, name = call.method[1:].partition("/")
+        span = tracer.start_span(
+            call.method[1:],
             context=_PROPAGATOR.extract(call.metadata),
             kind=SpanKind.SERVER,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            call.trace_id = f"{span.get_span_context().trace_id:032x}"
-            try:
-                return await handler(call)
-            finally:
-                span.set_attribute("rpc.grpc.status_code", call.code.value[0])
-                if call.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}:
-                    span.set_status(StatusCode.ERROR)
-                durations.record((time.perf_counter() - begin) * 1000, {"rpc.method": name, "code": call.code.name})
+            attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
+        )
+        call.trace_id = f"{span.get_span_context().trace_id:032x}"
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            return await handler(call)
+        finally:
+            context.detach(token)
+            span.set_attribute("rpc.grpc.status_code", call.code.value[0])
+            if call.code in _FAILURES:
+                span.set_status(StatusCode.ERROR)
+            span.end()
+            durations.record((time.perf_counter() - begin) * 1000, {"rpc.method": name, "code": call.code.name})
 
     return guard
 

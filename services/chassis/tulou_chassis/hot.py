@@ -105,6 +105,8 @@ def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any
 
 
 def _row(form: _Form, record: Sequence[Any]) -> Any:
+    if not form.processors:
+        return form.row(*record)
     values = list(record)
     for place, process in form.processors:
         values[place] = process(values[place])

@@ -16,6 +16,7 @@ from opentelemetry._logs import SeverityNumber, get_logger
 
 # Hands on to the provider once there is one.
 _records = get_logger("tulou_chassis")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def configure_logs(service: str, level: str) -> None:
@@ -77,4 +78,4 @@ def _export(_logger: Any, method: str, fields: MutableMapping[str, Any]) -> Muta
 
 
 def _dumps(value: Any, **_options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _ENCODER.encode(value)

@@ -7,7 +7,7 @@ from opentelemetry._logs import get_logger_provider, set_logger_provider
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -25,7 +25,11 @@ _TRACER = trace.get_tracer("tulou_chassis.sql")
 def configure_telemetry(service: str, settings: Settings) -> None:
     """Sets the process' providers up; called once, before the first span. Without an endpoint no span is recorded."""
     resource = Resource.create({"service.name": service, "service.namespace": "tulou"})
-    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()]))
+    # Exemplars, which no one could see: the reader does not tell them.
+    exemplars = AlwaysOffExemplarFilter()
+    metrics.set_meter_provider(
+        MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()], exemplar_filter=exemplars)
+    )
     if settings.otlp_endpoint is None:
         return
     # Imported here because a process that exports nothing need not pay for the exporter's memory.

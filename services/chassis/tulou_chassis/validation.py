@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from google.api import field_behavior_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -41,32 +41,41 @@ def validate(message: Message, *, path: str = "") -> None:
 
 def violations_of(message: Message, path: str = "", *, required: bool = True) -> Iterator[Violation]:
     """All violations below `message`, in field order."""
-    partial = "update_mask" in message.DESCRIPTOR.fields_by_name
-    for field, must, check, nested in _plan(message.DESCRIPTOR):
-        where = f"{path}.{field.name}" if path else field.name
-        value = getattr(message, field.name)
-        if field.has_presence and not message.HasField(field.name):
-            empty = True
-        else:
-            empty = not field.has_presence and not value
-        if empty:
-            if must and required:
-                yield Violation(where, "required", "必填。", "Required.")
+    # What is empty is not among them, except for fields that know whether they were set.
+    given = {field.number: value for field, value in message.ListFields()}
+    for field in _plan(message.DESCRIPTOR):
+        value = given.get(field.number)
+        if value is None and not (field.required and required):
             continue
-        yield from check(value, where)
-        if nested:
-            for index, entry in enumerate(value) if field.is_repeated else ((None, value),):
-                yield from violations_of(
-                    entry, where if index is None else f"{where}[{index}]", required=required and not partial
-                )
+        where = f"{path}.{field.name}" if path else field.name
+        if value is None:
+            yield Violation(where, "required", "必填。", "Required.")
+            continue
+        yield from field.check(value, where)
+        if field.nested:
+            whole = required and "update_mask" not in message.DESCRIPTOR.fields_by_name
+            for index, entry in enumerate(value) if field.repeated else ((None, value),):
+                yield from violations_of(entry, where if index is None else f"{where}[{index}]", required=whole)
+
+
+class _Field(NamedTuple):
+    """What is to be done about a field."""
+
+    number: int
+    name: str
+    required: bool
+    repeated: bool
+    nested: bool
+    check: Check
 
 
 @cache
-def _plan(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, bool, Check, bool], ...]:
-    return tuple(_field_plan(field) for field in descriptor.fields)
+def _plan(descriptor: Descriptor) -> tuple[_Field, ...]:
+    fields = map(_field_plan, descriptor.fields)
+    return tuple(field for field in fields if field.required or field.nested or field.check is not _unchecked)
 
 
-def _field_plan(field: FieldDescriptor) -> tuple[FieldDescriptor, bool, Check, bool]:
+def _field_plan(field: FieldDescriptor) -> _Field:
     options = field.GetOptions()
     behaviours = options.Extensions[field_behavior_pb2.field_behavior]
     output_only = field_behavior_pb2.OUTPUT_ONLY in behaviours
@@ -79,7 +88,8 @@ def _field_plan(field: FieldDescriptor) -> tuple[FieldDescriptor, bool, Check, b
         and not kind.GetOptions().map_entry
     )
     check = _unchecked if output_only else _field_check(field, options.Extensions[field_pb2.rule])
-    return field, field_behavior_pb2.REQUIRED in behaviours, check, nested
+    required = field_behavior_pb2.REQUIRED in behaviours
+    return _Field(field.number, field.name, required, field.is_repeated, nested, check)
 
 
 def _unchecked(_value: Any, _where: str) -> Iterator[Violation]:
@@ -201,17 +211,20 @@ def _struct_check(rule: field_pb2.FieldRule) -> Check:
                     yield _control_characters(where)
                     return
                 entries.extend((child, depth) for child in node.fields.values())
-            elif isinstance(node, ListValue):
+                continue
+            if isinstance(node, ListValue):
                 entries.extend((child, depth) for child in node.values)
-            elif node.WhichOneof("kind") == "struct_value":
-                entries.append((node.struct_value, depth + 1))
-            elif node.WhichOneof("kind") == "list_value":
-                entries.append((node.list_value, depth + 1))
-            elif node.WhichOneof("kind") == "number_value" and not math.isfinite(node.number_value):
-                yield Violation(where, "finite", "数值须为有限数。", "Numbers must be finite.")
-                return
-            elif node.WhichOneof("kind") == "string_value" and _CONTROL.search(node.string_value):
-                yield _control_characters(where)
-                return
+                continue
+            match node.WhichOneof("kind"):
+                case "struct_value":
+                    entries.append((node.struct_value, depth + 1))
+                case "list_value":
+                    entries.append((node.list_value, depth + 1))
+                case "number_value" if not math.isfinite(node.number_value):
+                    yield Violation(where, "finite", "数值须为有限数。", "Numbers must be finite.")
+                    return
+                case "string_value" if _CONTROL.search(node.string_value):
+                    yield _control_characters(where)
+                    return
 
     return check
