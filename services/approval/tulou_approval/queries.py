@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, false, func, or_, tuple_
@@ -96,6 +96,7 @@ def handled_cases(principal: Principal) -> Among:
     return Among(Sight(handled=_sight(principal).handled), _values(principal))
 
 
+@lru_cache(maxsize=1024)
 def visible_cases(principal: Principal) -> Among:
     """The rows the caller may see: those to act on, and in oversight all of the region."""
     return Among(_sight(principal), _values(principal))

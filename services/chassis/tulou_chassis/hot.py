@@ -78,9 +78,6 @@ def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any
     driver: Any = connection.connection.dbapi_connection
     span = statement_span(connection, text)
     try:
-        if dialect.driver == "aiosqlite":
-            # One way to its thread and back, where a cursor takes four.
-            return driver.run_async(lambda inner: inner.execute_fetchall(text, parameters))  # type: ignore[no-any-return]
         cursor = connection.connection.cursor()
         try:
             cursor.execute(text, parameters)

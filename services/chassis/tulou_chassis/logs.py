@@ -3,7 +3,6 @@
 Where telemetry is exported the same records go to OpenTelemetry, so that they can be read beside their trace.
 """
 
-import json
 import logging
 import sys
 import time
@@ -13,25 +12,29 @@ from typing import Any
 import structlog
 from opentelemetry import context, trace
 from opentelemetry._logs import SeverityNumber, get_logger
+from pydantic_core import to_json
+
+from tulou_chassis.settings import Settings
 
 # Hands on to the provider once there is one.
 _records = get_logger("tulou_chassis")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def configure_logs(service: str, level: str) -> None:
+def configure_logs(service: str, settings: Settings) -> None:
     """Sends structlog's and the standard library's records to standard output as JSON."""
+    level: int = getattr(logging, settings.log_level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace,
-        _export,
     ]
+    if settings.otlp_endpoint is not None:
+        shared.append(_export)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
@@ -42,11 +45,13 @@ def configure_logs(service: str, level: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(_dumps),
+                structlog.processors.JSONRenderer(lambda value, **_options: _json(value).decode()),
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, getattr(logging, level)), force=True)
+    logging.basicConfig(
+        handlers=[handler], level=max(logging.WARNING, level), force=True
+    )
 
 
 def _add_trace(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -57,7 +62,7 @@ def _add_trace(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> 
 
 
 def _export(_logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Until telemetry is configured, and where it is not exported, this reaches no one."""
+    """Hands the record to OpenTelemetry; until that is configured it reaches no one."""
     record = fields.get("_record")
     if record is not None and record.name.startswith("opentelemetry"):
         # What the exporter says of its own failure must not be the next thing it has to export.
@@ -77,5 +82,5 @@ def _export(_logger: Any, method: str, fields: MutableMapping[str, Any]) -> Muta
     return fields
 
 
-def _dumps(value: Any, **_options: Any) -> str:
-    return _ENCODER.encode(value)
+def _json(value: Any, **_options: Any) -> bytes:
+    return to_json(value, fallback=str)

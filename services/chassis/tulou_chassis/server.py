@@ -150,7 +150,7 @@ def locale_of(accepted: str) -> str:
 
 def serve(service: Service, settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what runs, refuses what is new, at most `drain_seconds`."""
-    configure_logs(service.name, settings.log_level)
+    configure_logs(service.name, settings)
     configure_telemetry(service.name, settings)
     uvloop.run(_serve(service, settings))
     shut_telemetry_down()
@@ -182,7 +182,7 @@ def make_server(
 
 async def _serve(service: Service, settings: Settings) -> None:
     database = Database(settings.database_for(service.name), pool=settings.database_pool, publisher=service.publisher)
-    trace_statements(*database.engines)
+    trace_statements(database.engine)
     server, healthy = make_server(service, settings, database)
     try:
         server.add_insecure_port(settings.grpc_address)

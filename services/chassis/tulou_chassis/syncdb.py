@@ -5,17 +5,16 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, event, select
-from sqlalchemy.engine import make_url
+from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from tulou_chassis.events import Publication, Publisher, write_outbox
 
 T = TypeVar("T")
-SYNC_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
 
 def no_publisher(happened: object) -> Publication:
@@ -29,20 +28,22 @@ class SyncDatabase:
     def __init__(self, url: str, *, publisher: Publisher = no_publisher, pool: int = 10) -> None:
         self._publisher = publisher
         self._gate: AbstractContextManager[object] = nullcontext()
-        # What a statement was given may be personal and has no place in an error's text.
-        options: dict[str, Any] = {"pool_size": pool, "max_overflow": 0, "hide_parameters": True}
         parsed = make_url(url)
-        parsed = parsed.set(drivername=SYNC_DRIVERS[parsed.get_backend_name()])
         if parsed.get_backend_name() == "sqlite":
             # SQLite has one writer at a time. Who waits for it in this process waits here: a greenlet that waited
             # inside SQLite would keep the one it waits for from going on.
             self._gate = threading.Lock()
-            self.engine = create_engine(parsed, **options)
-            event.listen(self.engine, "connect", lambda connection, _record: prepare_sqlite(connection))
-            event.listen(self.engine, "begin", _begin_sqlite)
+            self.engine = sqlite_engine(parsed, pool=pool)
             self._reader = self.engine
         else:
-            self.engine = create_engine(parsed, connect_args={"connect_timeout": 5}, **options)
+            self.engine = create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                pool_size=pool,
+                max_overflow=0,
+                connect_args={"connect_timeout": 5},
+                # What a statement was given may be personal and has no place in an error's text.
+                hide_parameters=True,
+            )
             # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
@@ -71,6 +72,16 @@ class SyncDatabase:
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()
+
+
+def sqlite_engine(url: URL, *, pool: int) -> Engine:
+    """An engine that begins transactions as its execution option "begin" says, and none without it."""
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"), pool_size=pool, max_overflow=0, pool_timeout=10, hide_parameters=True
+    )
+    event.listen(engine, "connect", lambda connection, _record: prepare_sqlite(connection))
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def prepare_sqlite(connection: sqlite3.Connection) -> None:

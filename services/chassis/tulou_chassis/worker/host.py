@@ -57,7 +57,7 @@ def host(workers: Sequence[type[ServiceWorker]]) -> None:
     settings = {worker.name: read_settings(worker.settings) for worker in workers}
     shared = settings[workers[0].name]
     process = f"{workers[0].name}-worker" if len(workers) == 1 else "worker"
-    configure_logs(process, shared.log_level)
+    configure_logs(process, shared)
     # What a method raises is logged by the entrypoint that ran it.
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     configure_telemetry(process, shared)
