@@ -49,9 +49,7 @@ def configure_logs(service: str, settings: Settings) -> None:
             ],
         )
     )
-    logging.basicConfig(
-        handlers=[handler], level=max(logging.WARNING, level), force=True
-    )
+    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, level), force=True)
 
 
 def _add_trace(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
