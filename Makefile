@@ -23,7 +23,7 @@ up: $(VENV)/run ## Start the city and show where everything is; DETACH=1 returns
 	@$(BIN)/python -m tulou_city up $(if $(DETACH),--detach)
 
 stop: ## End every process of the city; its state stays under var/
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tulou_city stop; else echo "Nothing was started from here: there is no $(VENV)."; fi
+	@if [ -e $(VENV)/members ]; then $(BIN)/python -m tulou_city stop; else echo "Nothing was started from here: $(VENV) is not complete."; fi
 
 status: $(VENV)/run ## Show the city's processes, their health and their memory
 	@$(BIN)/python -m tulou_city status

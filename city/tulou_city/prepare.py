@@ -99,13 +99,12 @@ def render_gateway(city: City, *more: str) -> None:
 
 def fill_databases(city: City) -> None:
     """Migrates and seeds every service, two at a time. Raises SystemExit with what a failing one said."""
+
+    def fill(service: Service) -> None:
+        _run([sys.executable, "-m", f"tulou_{service.name}", "migrate", "--seed"], city.environment(service.name))
+
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda service: _migrate_and_seed(city, service), SERVICES))
-
-
-def _migrate_and_seed(city: City, service: Service) -> None:
-    for step in ("migrate", "seed"):
-        _run([sys.executable, "-m", f"tulou_{service.name}", step], city.environment(service.name))
+        list(pool.map(fill, SERVICES))
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

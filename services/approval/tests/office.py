@@ -36,9 +36,9 @@ from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
 from tulou_chassis import history
 from tulou_chassis.db import Database
+from tulou_chassis.principals import Principal
 from tulou_chassis.server import make_server
 from tulou_chassis.syncdb import SyncDatabase
-from tulou_chassis.tokens import Principal
 from tulou_gateway.tokens import mint
 
 ISSUER: Final = "https://issuer.test"

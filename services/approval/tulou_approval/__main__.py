@@ -5,6 +5,8 @@ Everything is imported where it is needed: the worker has to patch the standard 
 
 import argparse
 
+from tulou_chassis.lean import without_rich
+
 COMMANDS = {
     "serve": "serve gRPC until told to stop",
     "work": "relay events, take events in, run timers until told to stop",
@@ -31,6 +33,8 @@ def main() -> None:
         command = commands.add_parser(name, help=text)
         if name in VERBS:
             command.add_argument("verb", choices=VERBS[name])
+        if name == "migrate":
+            command.add_argument("--seed", action="store_true", help="and then seed, which saves a second start")
         if name == "dead-letters":
             command.add_argument("id", nargs="?", type=int)
     given = parser.parse_args()
@@ -45,6 +49,7 @@ def main() -> None:
 
     settings = read_settings(ApprovalSettings)
     if given.command == "serve":
+        without_rich()
         from tulou_approval import server
 
         server.run(settings)
@@ -55,6 +60,8 @@ def main() -> None:
     match (given.command, getattr(given, "verb", "")):
         case ("migrate", _):
             by_hand.migrate(settings)
+            if given.seed:
+                by_hand.seed(settings)
         case ("seed", _):
             by_hand.seed(settings)
         case ("audit", _):

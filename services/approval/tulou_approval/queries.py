@@ -22,8 +22,8 @@ from tulou_approval.models import (
     PublishedGrant,
 )
 from tulou_chassis.hot import Hot
+from tulou_chassis.principals import Principal
 from tulou_chassis.tables import HistoryRecord, UtcDateTime
-from tulou_chassis.tokens import Principal
 from tulou_civics.divisions import UnknownDivision, covers, current_code
 
 _CASES: Final = Case.__table__  # type: ignore[attr-defined]

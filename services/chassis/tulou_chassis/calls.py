@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import grpc
 from google.protobuf.message import Message
 
-from tulou_chassis.tokens import Principal
+from tulou_chassis.principals import Principal
 
 
 @dataclass(frozen=True)

@@ -12,39 +12,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
-ZH: Final = "zh-CN"
-EN: Final = "en"
+from tulou_chassis.locales import EN
+from tulou_chassis.violations import InvalidFields, StaleEtag, Violation
+
 COMMON_DOMAIN: Final = "tulou"
 # Of what an error repeats of a request.
 MAX_TEXT: Final = 200
 MAX_VIOLATIONS_BYTES: Final = 3_000
 Code = grpc.StatusCode
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One field that breaks a rule; `field` is its path, for example "case.applicant.phone"."""
-
-    field: str
-    rule: str
-    zh: str
-    en: str
-
-
-class InvalidFields(Exception):
-    """Fields of a request break their rules."""
-
-    def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__(", ".join(violation.field for violation in violations))
-        self.violations = tuple(violations)
-
-
-class StaleEtag(Exception):
-    """The row changed since the caller read it."""
-
-    def __init__(self, etag: str) -> None:
-        super().__init__(etag)
-        self.etag = etag
 
 
 @dataclass(frozen=True)

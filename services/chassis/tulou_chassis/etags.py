@@ -1,6 +1,6 @@
 """Etags: opaque to the caller, the row's version inside."""
 
-from tulou_chassis.errors import StaleEtag
+from tulou_chassis.violations import StaleEtag
 
 
 def etag_of(version: int) -> str:

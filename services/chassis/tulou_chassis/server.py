@@ -17,9 +17,10 @@ from prometheus_client import start_http_server
 
 from tulou_chassis.calls import CURRENT, Call
 from tulou_chassis.db import Database
-from tulou_chassis.errors import EN, UNREADABLE, ZH, Answer, Refusal
+from tulou_chassis.errors import UNREADABLE, Answer, Refusal
 from tulou_chassis.events import Publisher
 from tulou_chassis.guards import Guard, chain, guarded
+from tulou_chassis.locales import locale_of
 from tulou_chassis.logs import configure_logs
 from tulou_chassis.methods import Method, methods_of
 from tulou_chassis.settings import Settings
@@ -137,17 +138,6 @@ def _readable(message: Message | None) -> Message:
     return message
 
 
-def locale_of(accepted: str) -> str:
-    """English when the caller puts it before Chinese, else Chinese."""
-    for part in accepted.lower().split(","):
-        language = part.strip().partition(";")[0]
-        if language.startswith("en"):
-            return EN
-        if language.startswith("zh"):
-            return ZH
-    return ZH
-
-
 def serve(service: Service, settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what runs, refuses what is new, at most `drain_seconds`."""
     configure_logs(service.name, settings)
@@ -182,7 +172,7 @@ def make_server(
 
 async def _serve(service: Service, settings: Settings) -> None:
     database = Database(settings.database_for(service.name), pool=settings.database_pool, publisher=service.publisher)
-    trace_statements(database.engine)
+    trace_statements(settings, database.engine)
     server, healthy = make_server(service, settings, database)
     try:
         server.add_insecure_port(settings.grpc_address)

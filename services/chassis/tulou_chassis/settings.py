@@ -1,13 +1,26 @@
 """What a service process is told by its environment. Read once; a wrong value stops the process with its name."""
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AnyHttpUrl, Field, ValidationError, field_validator
+from pydantic import AfterValidator, AnyHttpUrl, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 S = TypeVar("S", bound="Settings")
+
+
+def _has_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not (host and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) <= 65535):
+        raise ValueError("must be a host and a port of 1 to 65535, like 127.0.0.1:50051")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_has_port)]
 
 
 class Settings(BaseSettings):
@@ -16,8 +29,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TULOU_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     database_url: str = Field(description="sqlite:///… or postgresql://…; {service} stands for the service's name")
-    grpc_address: str = Field(default="127.0.0.1:50051", pattern=r"^.+:\d+$")
-    metrics_address: str = Field(default="127.0.0.1:9464", pattern=r"^.+:\d+$")
+    grpc_address: Address = "127.0.0.1:50051"
+    metrics_address: Address = "127.0.0.1:9464"
     oidc_issuer: str = Field(min_length=1)
     oidc_audience: str = "tulou"
     oidc_jwks: str = Field(min_length=1, description="a file or an http(s) URL")
@@ -39,16 +52,28 @@ class Settings(BaseSettings):
     @classmethod
     def _exists(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         for path in value:
-            if not path.is_file():
+            # Path.is_file raises for a name that is too long.
+            if not os.path.isfile(path):
                 raise ValueError(f"{path} is not a file")
         return value
 
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        backend = make_url(value).get_backend_name()
+        try:
+            backend = make_url(value).get_backend_name()
+        except (ArgumentError, ValueError):
+            # Not in the library's words, which repeat a part of the URL: without a host that is the password.
+            raise ValueError("is not a database URL") from None
         if backend not in {"sqlite", "postgresql"}:
-            raise ValueError(f"sqlite or postgresql, not {backend}")
+            raise ValueError("must begin with sqlite:// or postgresql://")
+        return value
+
+    @field_validator("oidc_jwks")
+    @classmethod
+    def _over_http(cls, value: str) -> str:
+        if "://" in value and not re.match("https?://[^/]", value):
+            raise ValueError("must be a file, or a URL that begins with http:// or https://")
         return value
 
     def database_for(self, service: str) -> str:
@@ -63,6 +88,8 @@ def read_settings(kind: type[S]) -> S:
         return kind()  # type: ignore[call-arg]
     except ValidationError as error:
         lines = [
-            f"  TULOU_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+            # The variable only: a place inside its value is no name in the environment.
+            f"  TULOU_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors(include_input=False)
         ]
-        raise SystemExit("The environment is not complete:\n" + "\n".join(lines)) from None
+        raise SystemExit("\n".join(["These settings are missing or wrong:", *lines])) from None

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
@@ -23,7 +23,10 @@ _TRACER = trace.get_tracer("tulou_chassis.sql")
 
 
 def configure_telemetry(service: str, settings: Settings) -> None:
-    """Sets the process' providers up; called once, before the first span. Without an endpoint no span is recorded."""
+    """Sets the process' providers up; called once, before the first span.
+
+    Without an endpoint no span is recorded, but calls still have trace ids for logs and errors.
+    """
     resource = Resource.create({"service.name": service, "service.namespace": "tulou"})
     # Exemplars, which no one could see: the reader does not tell them.
     exemplars = AlwaysOffExemplarFilter()
@@ -31,6 +34,7 @@ def configure_telemetry(service: str, settings: Settings) -> None:
         MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()], exemplar_filter=exemplars)
     )
     if settings.otlp_endpoint is None:
+        trace.set_tracer_provider(TracerProvider(resource=resource, sampler=ALWAYS_OFF))
         return
     # Imported here because a process that exports nothing need not pay for the exporter's memory.
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -63,9 +67,9 @@ def statement_span(connection: Connection, statement: str) -> Span:
     )
 
 
-def trace_statements(*engines: Engine) -> None:
-    """A span for every SQL statement that runs on the engines."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+def trace_statements(settings: Settings, *engines: Engine) -> None:
+    """A span for every SQL statement that runs on the engines, where traces are exported."""
+    if settings.otlp_endpoint is None:
         return
     for engine in engines:
         event.listen(engine, "before_cursor_execute", _begin_statement)

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final
@@ -13,23 +12,13 @@ from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWKSetError, PyJWTError
 
 from tulou_chassis.errors import TOKEN_INVALID, UNAVAILABLE, Refusal
+from tulou_chassis.principals import Principal
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 CACHED_TOKENS: Final = 10_000
 MAX_TOKEN: Final = 8_192
 KEYS_SECONDS: Final = 300.0
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Principal:
-    """The caller as the token tells: its subject, roles, organisation (department code) and region (division code)."""
-
-    subject: str
-    roles: frozenset[str]
-    organisation: str
-    region: str
-    name: str
 
 
 class KeyFile:

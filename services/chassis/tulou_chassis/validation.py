@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from tulou.options.v1 import field_pb2
-from tulou_chassis.errors import InvalidFields, Violation
+from tulou_chassis.violations import InvalidFields, Violation
 
 MAX_STRING: Final = 10_000
 MAX_VIOLATIONS: Final = 50

@@ -21,10 +21,11 @@ from tulou_approval.models import Case, CaseDocument, MaterialFile, Notice, Publ
 from tulou_approval.operations.acts import civil_date
 from tulou_approval.operations.cases import Applicant
 from tulou_approval.queries import CaseFilter
-from tulou_chassis.errors import EN, InvalidFields, Violation
 from tulou_chassis.etags import etag_of
+from tulou_chassis.locales import EN
+from tulou_chassis.principals import Principal
 from tulou_chassis.tables import HistoryRecord
-from tulou_chassis.tokens import Principal
+from tulou_chassis.violations import InvalidFields, Violation
 from tulou_civics.divisions import covers
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,8 +17,8 @@ from tulou_chassis.etags import check_etag
 from tulou_chassis.events import emit
 from tulou_chassis.history import Entry, Head, append
 from tulou_chassis.keyring import Keyring
+from tulou_chassis.principals import Principal
 from tulou_chassis.tables import HistoryRecord
-from tulou_chassis.tokens import Principal
 from tulou_chassis.upserts import insert_into
 from tulou_civics.calendar import WorkCalendar
 

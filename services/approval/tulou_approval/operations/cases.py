@@ -18,10 +18,10 @@ from tulou_approval.operations.acts import Desk, act, civil_date, item_of, load_
 from tulou_approval.operations.documents import DocumentKind, issue
 from tulou_approval.operations.forms import check_form
 from tulou_approval.queries import own_cases
-from tulou_chassis.errors import InvalidFields, Violation
 from tulou_chassis.hot import Hot
 from tulou_chassis.keyring import Keyring
-from tulou_chassis.tokens import Principal
+from tulou_chassis.principals import Principal
+from tulou_chassis.violations import InvalidFields, Violation
 from tulou_civics import divisions, identifiers
 
 _ITEMS: Final = ItemVersion.__table__  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from tulou_approval.models import Case, Department
 from tulou_approval.operations.acts import Desk, act, civil_date, item_of, load_case, record
 from tulou_approval.operations.documents import DocumentKind, issue
 from tulou_approval.queries import get_case, handled_cases
-from tulou_chassis.tokens import Principal
+from tulou_chassis.principals import Principal
 from tulou_civics import identifiers
 from tulou_civics.durations import Duration, Unit
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from tulou_chassis.errors import Violation
+from tulou_chassis.violations import Violation
 
 MAX_ERRORS: Final = 50
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

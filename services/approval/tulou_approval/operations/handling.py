@@ -24,8 +24,8 @@ from tulou_approval.models import Case
 from tulou_approval.operations.acts import Desk, act, civil_date, explain_clocks, item_of, load_case
 from tulou_approval.operations.documents import DocumentKind, issue
 from tulou_approval.queries import handled_cases
-from tulou_chassis.errors import InvalidFields, Violation
-from tulou_chassis.tokens import Principal
+from tulou_chassis.principals import Principal
+from tulou_chassis.violations import InvalidFields, Violation
 
 GROUNDS: Final = {
     PauseGround.HEARING: "听证",

@@ -12,8 +12,8 @@ from tulou_approval.domain.states import Action, State, next_state
 from tulou_approval.models import Case, MaterialFile
 from tulou_approval.operations.acts import Desk, item_of, record
 from tulou_approval.queries import get_case, own_cases
-from tulou_chassis.errors import InvalidFields, Violation
-from tulou_chassis.tokens import Principal
+from tulou_chassis.principals import Principal
+from tulou_chassis.violations import InvalidFields, Violation
 
 MAX_FILE: Final = 20 * 1024 * 1024
 MAX_FILES: Final = 200

@@ -17,8 +17,8 @@ from tulou_approval.servicer.acts import Context
 from tulou_chassis import paging
 from tulou_chassis.calls import CURRENT, current_principal
 from tulou_chassis.db import Database
-from tulou_chassis.errors import InvalidFields, Violation
 from tulou_chassis.validation import validate
+from tulou_chassis.violations import InvalidFields, Violation
 from tulou_civics import divisions
 
 R = TypeVar("R", bound=Message)

@@ -16,7 +16,7 @@ from services.chassis.tests.house import EchoRequest, EchoResponse, WriteRequest
 from services.chassis.tests.integration.served import DoorLocked, Refused, Served, write
 from tulou_chassis import guards
 from tulou_chassis.calls import CURRENT, current_principal
-from tulou_chassis.errors import InvalidFields, StaleEtag, Violation
+from tulou_chassis.violations import InvalidFields, StaleEtag, Violation
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}

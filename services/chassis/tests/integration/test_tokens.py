@@ -18,7 +18,8 @@ from jwt.exceptions import PyJWKSetError
 
 from tulou_chassis import tokens
 from tulou_chassis.errors import TOKEN_INVALID, UNAVAILABLE, Answer, Refusal
-from tulou_chassis.tokens import Principal, Verifier
+from tulou_chassis.principals import Principal
+from tulou_chassis.tokens import Verifier
 from tulou_gateway.tokens import create_issuer, mint
 
 ISSUER = "https://issuer.test"

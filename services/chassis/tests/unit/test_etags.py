@@ -2,8 +2,8 @@
 
 import pytest
 
-from tulou_chassis.errors import StaleEtag
 from tulou_chassis.etags import check_etag, etag_of
+from tulou_chassis.violations import StaleEtag
 
 
 def test_the_etag_of_the_version_passes() -> None:

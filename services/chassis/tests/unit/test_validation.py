@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 
 from services.chassis.tests.house import ChangeRequest, Must, Part, Rules
-from tulou_chassis.errors import InvalidFields
 from tulou_chassis.validation import MAX_VIOLATIONS, validate
+from tulou_chassis.violations import InvalidFields
 
 
 def broken(message: Message) -> dict[str, str]:

@@ -9,6 +9,8 @@ import warnings
 from importlib import import_module
 from typing import Final
 
+from tulou_chassis.lean import without_rich
+
 # What binds locks, sockets or clocks when it is imported.
 TOO_EARLY: Final = ("sqlalchemy", "psycopg", "grpc", "kombu", "opentelemetry.sdk")
 
@@ -36,8 +38,7 @@ def _patch() -> None:
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_selector"
     # eventlet's resolver costs 20 MB and knows less than the system's; names are looked up when connecting only.
     os.environ["EVENTLET_NO_GREENDNS"] = "yes"
-    # structlog would load it, where it is installed, to draw tracebacks that are never drawn here: 6 MB.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    without_rich()
     with warnings.catch_warnings():
         # It recommends against new projects; the decision for nameko is known and written down.
         warnings.simplefilter("ignore")

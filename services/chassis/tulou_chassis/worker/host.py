@@ -67,7 +67,7 @@ def host(workers: Sequence[type[ServiceWorker]]) -> None:
         )
         for worker in workers
     }
-    trace_statements(*(database.engine for database in databases.values()))
+    trace_statements(shared, *(database.engine for database in databases.values()))
     host_ = Host(settings, databases, shared.amqp_uri, unsubscribed=set(settings))
     runner = ServiceRunner({"host": host_, "max_workers": MAX_WORKERS})
     for worker in workers:
