@@ -107,4 +107,9 @@ def _reap_if_the_run_dies() -> None:
     if not _reapers:
         command = [sys.executable, "-m", "e2e.providers.reaper", os.environ[OWNER]]
         _reapers.append(subprocess.Popen(command, start_new_session=True))
-        atexit.register(_reapers[0].terminate)
+        atexit.register(_end_reaper)
+
+
+def _end_reaper() -> None:
+    _reapers[0].terminate()
+    _reapers[0].wait(10)

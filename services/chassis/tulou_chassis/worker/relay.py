@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 from nameko.extensions import DependencyProvider
 from opentelemetry import metrics
-from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -57,8 +56,7 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
         if self._leads:
             self._leads_until = 0.0
             try:
-                with suppress_instrumentation():
-                    self._database.write(lambda session: leases.release(session, LEASE, self._holder))
+                self._database.write(lambda session: leases.release(session, LEASE, self._holder))
             except SQLAlchemyError as error:
                 log.warning("lease_not_released", service=self.service, lease=LEASE, error=str(error))
 
@@ -86,8 +84,7 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
         pause = 0.0
         while not self._stop.wait(pause):
             try:
-                with suppress_instrumentation():
-                    placed = self._poll()
+                placed = self._poll()
             except SQLAlchemyError as error:
                 log.warning("relay_poll_failed", service=self.service, error=str(error))
                 pause = self._pace.outage
@@ -131,8 +128,7 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
                 self._news.wait(self._pace.poll_idle)
                 continue
             try:
-                with suppress_instrumentation():
-                    self._publish_batch()
+                self._publish_batch()
                 failures = 0
             except (BusError, SQLAlchemyError) as error:
                 log.warning("relay_publish_failed", service=self.service, position=self.published, error=str(error))

@@ -5,7 +5,6 @@ from threading import Event as Flag
 
 import structlog
 from nameko.extensions import DependencyProvider
-from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
@@ -41,8 +40,7 @@ class Replays(InHost, DependencyProvider):  # type: ignore[misc]
     def _loop(self) -> None:
         while not self._stop.wait(self._pace.replay):
             try:
-                with suppress_instrumentation():
-                    requested = self._database.read(deadletters.requested)
+                requested = self._database.read(deadletters.requested)
                 for letter_id in requested:
                     self._replay(letter_id)
             except SQLAlchemyError as error:

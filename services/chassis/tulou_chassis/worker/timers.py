@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 import structlog
 from nameko.extensions import Entrypoint
 from opentelemetry import metrics
-from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -67,8 +66,7 @@ class Timer(InHost, Entrypoint):  # type: ignore[misc]
         holder = uuid.uuid4().hex
         now = datetime.now(UTC)
         if not self._acquire(holder, now):
-            with suppress_instrumentation():
-                end = self._database.read(lambda session: leases.expiry(session, self._lease))
+            end = self._database.read(lambda session: leases.expiry(session, self._lease))
             return max((end - now).total_seconds(), 0.01) if end else 0.01
         done = Flag()
         keeper = self.container.spawn_managed_thread(lambda: self._keep(holder, done))
@@ -78,8 +76,7 @@ class Timer(InHost, Entrypoint):  # type: ignore[misc]
             done.set()
             keeper.wait()
         end = now + timedelta(seconds=self.seconds)
-        with suppress_instrumentation():
-            self._database.write(lambda session: leases.hold_until(session, self._lease, holder, end))
+        self._database.write(lambda session: leases.hold_until(session, self._lease, holder, end))
         return max((end - datetime.now(UTC)).total_seconds(), 0.0)
 
     def _run(self, now: datetime) -> None:
@@ -93,10 +90,7 @@ class Timer(InHost, Entrypoint):  # type: ignore[misc]
         _RUNS.add(1, {"service": self.service, "timer": self.name, "outcome": outcome})
 
     def _acquire(self, holder: str, now: datetime) -> bool:
-        with suppress_instrumentation():
-            return self._database.write(
-                lambda session: leases.acquire(session, self._lease, holder, now, self._pace.lease)
-            )
+        return self._database.write(lambda session: leases.acquire(session, self._lease, holder, now, self._pace.lease))
 
     def _keep(self, holder: str, done: Flag) -> None:
         """Renews the lease while the run goes on."""
