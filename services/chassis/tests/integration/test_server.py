@@ -1,0 +1,296 @@
+"""The server as a process: its end, its health, reflection, metrics, and what it says when it cannot begin."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from sqlalchemy.engine import make_url
+
+from e2e.eventually import eventually
+from e2e.providers.servers import databases
+from services.chassis.tests.house import HOUSE, EchoRequest, EchoResponse
+from services.chassis.tests.integration.served import ISSUER, PATH
+from services.chassis.tests.integration.worker.proxy import Proxy
+from tulou_chassis.keyring import create_keyring
+
+ROOT: Final = Path(__file__).parents[4]
+HOUSE_PROCESS: Final = "services.chassis.tests.integration.house_process"
+# Longer than any machine takes; nothing waits for it that goes well.
+PATIENCE: Final = 90.0
+SERVING: Final = "SERVING"
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@dataclass
+class House:
+    """Where the house is served during one test."""
+
+    folder: Path
+    environment: dict[str, str]
+    address: str = field(default_factory=free_address)
+    metrics: str = field(default_factory=free_address)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def run(self, *command: str) -> subprocess.Popen[bytes]:
+        """Starts a process of this environment."""
+        addresses = {"TULOU_GRPC_ADDRESS": self.address, "TULOU_METRICS_ADDRESS": self.metrics}
+        with (self.folder / "log").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                env=addresses | self.environment,
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+            )
+        self.processes.append(process)
+        return process
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Serves the house, and waits until it is healthy."""
+        process = self.run(HOUSE_PROCESS)
+
+        def healthy() -> bool:
+            assert process.poll() is None, self.log
+            return self.health(HOUSE.full_name) == SERVING
+
+        eventually(healthy, seconds=PATIENCE)
+        return process
+
+    def channel(self) -> grpc.Channel:
+        """A channel with a connection of its own."""
+        return grpc.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)])
+
+    def health(self, name: str) -> str:
+        """What the health check answers: the status, or the code of the error."""
+        with self.channel() as channel:
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(
+                    health_pb2.HealthCheckRequest(service=name), timeout=PATIENCE
+                )
+            except grpc.RpcError as error:
+                return str(error.code().name)  # type: ignore[attr-defined]
+            return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+    def echo(self) -> str:
+        """Calls on a new channel: the code of the answer."""
+        with self.channel() as channel:
+            error = echo(channel, "").exception()
+            return "OK" if error is None else str(error.code().name)
+
+    def close(self) -> None:
+        """Ends what runs."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def echo(channel: grpc.Channel, text: str) -> Any:
+    """Calls Echo, and gives the call."""
+    method = channel.unary_unary(
+        f"{PATH}Echo", request_serializer=EchoRequest.SerializeToString, response_deserializer=EchoResponse.FromString
+    )
+    return method.future(EchoRequest(text=text), timeout=PATIENCE)
+
+
+@pytest.fixture
+def place(tmp_path: Path, issuer: Path) -> Iterator[House]:
+    """A place to serve the house from, with a database in a file."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TULOU_")}
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "TULOU_DATABASE_URL": f"sqlite:///{tmp_path}/{{service}}.db",
+        "TULOU_OIDC_ISSUER": ISSUER,
+        "TULOU_OIDC_JWKS": str(issuer / "jwks.json"),
+        "TULOU_KEYRING_FILE": str(tmp_path / "keyring.json"),
+        "TULOU_DRAIN_SECONDS": str(PATIENCE * 2),
+    }
+    create_keyring(tmp_path / "keyring.json")
+    with closing(House(tmp_path, others | own)) as found:
+        yield found
+
+
+@contextmanager
+def running(channel: grpc.Channel) -> Iterator[tuple[Any, socket.socket]]:
+    """A call that runs, and the connection on whose end it will answer."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(PATIENCE)
+        call = echo(channel, str(door.getsockname()[1]))
+        held, _ = door.accept()
+        with held:
+            yield call, held
+
+
+def test_on_sigterm_what_runs_is_answered_and_what_is_new_is_refused(place: House) -> None:
+    process = place.start()
+    with place.channel() as channel, running(channel) as (call, held):
+        process.send_signal(signal.SIGTERM)
+
+        eventually(lambda: place.echo() == "UNAVAILABLE", seconds=PATIENCE)
+        assert place.health("") in {"NOT_SERVING", "UNAVAILABLE"}
+        assert process.poll() is None
+        assert not call.done()
+        held.close()
+        assert call.result().text
+    # The bound is twice as far away.
+    assert process.wait(PATIENCE) == 0
+    assert '"stopped"' in place.log
+
+
+def test_whoever_watches_the_health_is_told_of_the_end_before_it(place: House) -> None:
+    process = place.start()
+    with place.channel() as channel, running(channel) as (call, held):
+        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=HOUSE.full_name))
+        assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+        process.send_signal(signal.SIGTERM)
+        assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watched.cancel()
+        held.close()
+        assert call.result().text
+    assert process.wait(PATIENCE) == 0
+
+
+def test_a_call_that_does_not_end_is_cut_off(place: House) -> None:
+    place.environment["TULOU_DRAIN_SECONDS"] = "1"
+    process = place.start()
+    with place.channel() as channel, running(channel) as (call, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+        # Neither its own deadline nor the server's for any call has ended it.
+        assert call.exception().code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    assert '"stopped"' in place.log
+
+
+def test_sigint_is_an_end_like_any_other(place: House) -> None:
+    process = place.start()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 0
+    assert "Traceback" not in place.log
+
+
+def test_health_is_told_of_the_process_and_of_each_service(place: House) -> None:
+    place.start()
+    assert place.health("") == SERVING
+    assert place.health(HOUSE.full_name) == SERVING
+    assert place.health("tulou.test.house.v1.Nobody") == "NOT_FOUND"
+
+
+def test_who_has_lost_its_database_is_not_serving_until_it_is_back(place: House, postgres_admin_url: str) -> None:
+    with ExitStack() as stack:
+        url = make_url(stack.enter_context(databases(postgres_admin_url)).format(service="chassis"))
+        proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
+        stack.callback(proxy.cut)
+        place.environment["TULOU_DATABASE_URL"] = url.set(host="127.0.0.1", port=proxy.port).render_as_string(False)
+        process = place.start()
+
+        proxy.cut()
+
+        for name in ("", HOUSE.full_name):
+            eventually(lambda name=name: place.health(name) == "NOT_SERVING", seconds=PATIENCE)  # type: ignore[misc]
+        assert "database_unreachable" in place.log
+        proxy.open()
+        for name in ("", HOUSE.full_name):
+            eventually(lambda name=name: place.health(name) == SERVING, seconds=PATIENCE)  # type: ignore[misc]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_reflection_tells_the_services_and_their_files(place: House) -> None:
+    place.start()
+    with place.channel() as channel:
+        reflected = ProtoReflectionDescriptorDatabase(channel)
+        assert set(reflected.get_services()) == {
+            HOUSE.full_name,
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1alpha.ServerReflection",
+        }
+        found = DescriptorPool(reflected).FindServiceByName(HOUSE.full_name)
+        assert [method.name for method in found.methods] == [method.name for method in HOUSE.methods]
+        assert found.methods_by_name["Echo"].input_type.fields_by_name["text"].number == 1
+
+
+def test_the_metrics_tell_of_calls(place: House) -> None:
+    place.start()
+    assert place.echo() == "OK"
+
+    def count() -> str:
+        with urlopen(f"http://{place.metrics}/metrics", timeout=PATIENCE) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line for line in lines if line.startswith("rpc_server_duration_milliseconds_count") and "Echo" in line]
+        return found[0] if found else ""
+
+    line = eventually(count, seconds=PATIENCE)
+    assert 'code="OK"' in line
+    assert float(line.rpartition(" ")[2]) == 1
+
+
+@pytest.mark.parametrize("which", ["address", "metrics"])
+def test_a_taken_port_is_named(place: House, which: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        setattr(place, which, address)
+        assert place.run(HOUSE_PROCESS).wait(PATIENCE) == 1
+    assert f"chassis: cannot listen on {address}" in place.log
+    assert "Traceback" not in place.log
+
+
+def approval(place: House, **changes: str) -> str:
+    """What `python -m tulou_approval serve` says when it does not begin; its exit code is checked."""
+    place.environment |= {"TULOU_BLOB_DIR": str(place.folder / "blobs")} | changes
+    assert place.run("tulou_approval", "serve").wait(PATIENCE) == 1
+    assert "Traceback" not in place.log
+    return place.log
+
+
+def test_wrong_settings_are_named_each_and_no_secret_is(place: House) -> None:
+    told = approval(
+        place,
+        TULOU_DATABASE_URL="postgresql://tulou:hunter2",
+        TULOU_METRICS_ADDRESS="127.0.0.1:94640",
+        TULOU_OIDC_JWKS="ftp://tulou:hunter2@issuer.test/jwks",
+    )
+    assert [line.partition(": ")[0].strip() for line in told.splitlines()[1:]] == [
+        "TULOU_DATABASE_URL",
+        "TULOU_METRICS_ADDRESS",
+        "TULOU_OIDC_JWKS",
+    ]
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("content", [None, "not JSON", '{"keys": {"k1": "hunter2"}}'])
+def test_a_keyring_that_is_none_is_named(place: House, content: str | None) -> None:
+    keyring = place.folder / "keyring.json"
+    keyring.unlink()
+    if content is not None:
+        keyring.write_text(content)
+    told = approval(place)
+    assert told.startswith(f"TULOU_KEYRING_FILE: {keyring}: ")
+    assert told.count("\n") == 1
+    assert "hunter2" not in told
+
+
+def test_a_calendar_that_is_none_is_named(place: House) -> None:
+    calendar = place.folder / "2027.json"
+    calendar.write_text('{"years": {"soon": {}}}')
+    told = approval(place, TULOU_CALENDAR_FILES=str(calendar))
+    assert told == f"TULOU_CALENDAR_FILES: {calendar}: years.soon: not a year\n"
