@@ -160,7 +160,8 @@ def test_on_sigterm_what_runs_is_answered_and_what_is_new_is_refused(place: Hous
 def test_whoever_watches_the_health_is_told_of_the_end_before_it(place: House) -> None:
     process = place.start()
     with place.channel() as channel, running(channel) as (call, held):
-        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=HOUSE.full_name))
+        request = health_pb2.HealthCheckRequest(service=HOUSE.full_name)
+        watched = health_pb2_grpc.HealthStub(channel).Watch(request, timeout=PATIENCE)
         assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
         process.send_signal(signal.SIGTERM)
         assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
