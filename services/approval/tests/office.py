@@ -465,7 +465,7 @@ def served(settings: ApprovalSettings) -> Iterator[str]:
     async def start() -> tuple[grpc.aio.Server, Database, int]:
         service = service_of(settings)
         database = Database(settings.database_for(NAME), pool=10, publisher=service.publisher)
-        server, _ = make_server(service, settings, database)
+        server, *_ = make_server(service, settings, database)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         return server, database, port

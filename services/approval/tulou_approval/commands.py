@@ -49,7 +49,7 @@ def seed(settings: ApprovalSettings) -> None:
 
 def verify_audit(settings: ApprovalSettings) -> None:
     """Checks the history chain of every case. Raises SystemExit naming each break."""
-    keyring = Keyring.load(settings.keyring_file)
+    keyring = desk_of(settings).keyring
     count, breaks = 0, 0
     with closing(database_of(settings)) as database:
         for batch in _case_batches(database):
@@ -82,10 +82,10 @@ def rotate_keys(settings: ApprovalSettings, *, fresh: bool) -> None:
 
     Servers read the keyring at their start: give them the file with the new key before rows are moved to it.
     """
+    keyring = desk_of(settings).keyring
     if fresh:
         print(f"approval: the primary key is now {add_key(settings.keyring_file)}; restart the servers, then run again")
         return
-    keyring = Keyring.load(settings.keyring_file)
     moved = 0
     with closing(database_of(settings)) as database:
         for batch in _case_batches(database):

@@ -109,7 +109,8 @@ def telemetry() -> Guard:
             if call.code in _FAILURES:
                 span.set_status(StatusCode.ERROR)
             span.end()
-            durations.record((time.perf_counter() - begin) * 1000, {"rpc.method": name, "code": call.code.name})
+            attributes = {"rpc.service": service, "rpc.method": name, "code": call.code.name}
+            durations.record((time.perf_counter() - begin) * 1000, attributes)
 
     return guard
 

@@ -19,18 +19,20 @@ from tulou_chassis.calls import CURRENT, Call
 from tulou_chassis.db import Database
 from tulou_chassis.errors import UNREADABLE, Answer, Refusal
 from tulou_chassis.events import Publisher
-from tulou_chassis.guards import Guard, chain, guarded
+from tulou_chassis.guards import Guard, Handler, chain, guarded
 from tulou_chassis.locales import locale_of
 from tulou_chassis.logs import configure_logs
 from tulou_chassis.methods import Method, methods_of
 from tulou_chassis.settings import Settings
 from tulou_chassis.telemetry import configure_telemetry, shut_telemetry_down, trace_statements
-from tulou_chassis.tokens import Verifier
+from tulou_chassis.tokens import KeysUnreadable, Verifier
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024
 MAX_METADATA: Final = 16 * 1024
 CONCURRENT_CALLS: Final = 1_000
 HEALTH_EVERY_SECONDS: Final = 2.0
+# For answers that are on their way when the last call has ended.
+LAST_WORDS_SECONDS: Final = 1.0
 # Open to everyone by nature: they tell nothing that the protos do not.
 OPEN: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 log = structlog.get_logger()
@@ -56,6 +58,10 @@ class Guarded(grpc.aio.ServerInterceptor):
         self._methods = methods
         self._guards = guards
         self._wrapped: dict[str, Any] = {}
+        self._running = 0
+        # Set while no call runs.
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], details: grpc.HandlerCallDetails
@@ -82,8 +88,7 @@ class Guarded(grpc.aio.ServerInterceptor):
                 def answer(_call: Call) -> Any:
                     return handler.stream_unary((_readable(message) async for message in requests), context)
 
-                inner = guarded(answer, self._guards)
-                return await inner(self._call(path, None, context))
+                return await self._run(guarded(answer, self._guards), path, None, context)
 
             return grpc.stream_unary_rpc_method_handler(collect, **codec)
         if handler.response_streaming:
@@ -95,16 +100,26 @@ class Guarded(grpc.aio.ServerInterceptor):
             streamed = guarded(write_all, self._guards)
 
             async def stream(request: Message, context: Any) -> None:
-                await streamed(self._call(path, request, context))
+                await self._run(streamed, path, request, context)
 
             return grpc.unary_stream_rpc_method_handler(stream, **codec)
 
         answered = guarded(lambda call: handler.unary_unary(_readable(call.request), call.context), self._guards)
 
         async def answer(request: Message, context: Any) -> Message | None:
-            return await answered(self._call(path, request, context))
+            return await self._run(answered, path, request, context)
 
         return grpc.unary_unary_rpc_method_handler(answer, **codec)
+
+    async def _run(self, handler: Handler, path: str, request: Message | None, context: Any) -> Message | None:
+        self._running += 1
+        self.idle.clear()
+        try:
+            return await handler(self._call(path, request, context))
+        finally:
+            self._running -= 1
+            if not self._running:
+                self.idle.set()
 
     def _call(self, path: str, request: Message | None, context: Any) -> Call:
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
@@ -148,12 +163,16 @@ def serve(service: Service, settings: Settings) -> None:
 
 def make_server(
     service: Service, settings: Settings, database: Database
-) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """The server, not started, with the service behind its guards, health and reflection. It listens nowhere yet."""
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer, Guarded]:
+    """The server, not started, with the service behind its guards, health and reflection. It listens nowhere yet.
+
+    Raises KeysUnreadable.
+    """
     methods = methods_of(service.descriptors)
     verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks=settings.oidc_jwks)
+    calls = Guarded(methods, chain(methods, service.answers, verifier))
     server = grpc.aio.server(
-        interceptors=[Guarded(methods, chain(methods, service.answers, verifier))],
+        interceptors=[calls],
         maximum_concurrent_rpcs=CONCURRENT_CALLS,
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -167,13 +186,16 @@ def make_server(
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     names = [descriptor.full_name for descriptor in service.descriptors]
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    return server, healthy
+    return server, healthy, calls
 
 
 async def _serve(service: Service, settings: Settings) -> None:
     database = Database(settings.database_for(service.name), pool=settings.database_pool, publisher=service.publisher)
     trace_statements(settings, database.engine)
-    server, healthy = make_server(service, settings, database)
+    try:
+        server, healthy, calls = make_server(service, settings, database)
+    except KeysUnreadable as error:
+        raise SystemExit(f"{service.name}: TULOU_OIDC_JWKS: {error}") from None
     try:
         server.add_insecure_port(settings.grpc_address)
     except RuntimeError:
@@ -188,8 +210,10 @@ async def _serve(service: Service, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await server.start()
     names = ["", *(descriptor.full_name for descriptor in service.descriptors)]
+    for name in names:
+        await healthy.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await server.start()
     watch = asyncio.create_task(_watch_health(database, healthy, names))
     log.info("serving", address=settings.grpc_address)
     await stop.wait()
@@ -198,7 +222,11 @@ async def _serve(service: Service, settings: Settings) -> None:
     watch.cancel()
     await healthy.enter_graceful_shutdown()
     database.closing.set()
-    await server.stop(settings.drain_seconds)
+    stopping = asyncio.create_task(server.stop(settings.drain_seconds))
+    # gRPC would wait as long for those who watch the health or hold a reflection stream, and they never end.
+    await asyncio.wait([stopping, asyncio.create_task(calls.idle.wait())], return_when=asyncio.FIRST_COMPLETED)
+    await server.stop(min(LAST_WORDS_SECONDS, settings.drain_seconds))
+    await stopping
     metrics_server.shutdown()
     await database.close()
     log.info("stopped")

@@ -71,9 +71,17 @@ class Settings(BaseSettings):
 
     @field_validator("oidc_jwks")
     @classmethod
-    def _over_http(cls, value: str) -> str:
-        if "://" in value and not re.match("https?://[^/]", value):
+    def _file_or_http(cls, value: str) -> str:
+        if not (re.match("https?://[^/]", value) if "://" in value else os.path.isfile(value)):
             raise ValueError("must be a file, or a URL that begins with http:// or https://")
+        return value
+
+    @field_validator("keyring_file")
+    @classmethod
+    def _is_file(cls, value: Path) -> Path:
+        if not os.path.isfile(value):
+            # The path is not told: someone may have set the keyring itself.
+            raise ValueError("is not a file")
         return value
 
     def database_for(self, service: str) -> str:

@@ -21,13 +21,20 @@ KEYS_SECONDS: Final = 300.0
 log = structlog.get_logger()
 
 
+class KeysUnreadable(Exception):
+    """The file of keys is not there or holds none. The message says why, and nothing of the content."""
+
+
 class KeyFile:
-    """Keys in a file (JWKS), read again when the file has changed. Raises OSError, PyJWKSetError, ValueError."""
+    """Keys in a file (JWKS), read again when the file has changed. Raises KeysUnreadable."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read_at = self._stamp()
-        self._keys = self._read()
+        try:
+            self._read_at = self._stamp()
+            self._keys = self._read()
+        except (OSError, PyJWTError, ValueError) as error:
+            raise KeysUnreadable(f"{path}: {type(error).__name__}") from None
 
     def get_signing_key(self, kid: str) -> PyJWK:
         """The key. Raises PyJWKClientError when the file does not hold it."""
@@ -54,7 +61,7 @@ class Verifier:
     """Checks signature, issuer, audience and expiry.
 
     A new key, in a file or at a URL, is found when a token names it; at a URL it is looked for every ten seconds at
-    most. A key that was taken away is good for five minutes more at most.
+    most. A key that was taken away is good for five minutes more at most. Raises KeysUnreadable.
     """
 
     def __init__(self, *, issuer: str, audience: str, jwks: str) -> None:

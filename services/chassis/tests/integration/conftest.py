@@ -63,13 +63,14 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def house(url: str, database: Database, issuer: Path, tmp_path: Path) -> AsyncIterator[Served]:
+async def house(url: str, database: Database, issuer: Path) -> AsyncIterator[Served]:
     """The house, served."""
     settings = Settings(
         database_url=url,
         oidc_issuer=ISSUER,
         oidc_jwks=str(issuer / "jwks.json"),
-        keyring_file=tmp_path / "keyring.json",
+        # A file that is there; the house reads no keyring.
+        keyring_file=Path(__file__),
     )
     async with serving(settings, database, (issuer / "issuer.pem").read_bytes()) as served:
         yield served

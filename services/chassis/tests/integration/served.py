@@ -179,7 +179,7 @@ async def serving(settings: Settings, database: Database, issuer_key: bytes) -> 
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HOUSE.full_name, handlers),))
 
     service = Service(name="chassis", descriptors=[HOUSE], answers=ANSWERS, publisher=publication, register=register)
-    server, _ = make_server(service, settings, database)
+    server, *_ = make_server(service, settings, database)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

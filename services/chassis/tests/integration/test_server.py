@@ -171,6 +171,17 @@ def test_whoever_watches_the_health_is_told_of_the_end_before_it(place: House) -
     assert process.wait(PATIENCE) == 0
 
 
+def test_whoever_goes_on_watching_does_not_hold_up_the_end(place: House) -> None:
+    process = place.start()
+    with place.channel() as channel:
+        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE * 3)
+        assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+        process.send_signal(signal.SIGTERM)
+        # What runs would be given twice the time.
+        assert process.wait(PATIENCE) == 0
+    assert '"stopped"' in place.log
+
+
 def test_a_call_that_does_not_end_is_cut_off(place: House) -> None:
     place.environment["TULOU_DRAIN_SECONDS"] = "1"
     process = place.start()
@@ -278,12 +289,27 @@ def test_wrong_settings_are_named_each_and_no_secret_is(place: House) -> None:
     assert "hunter2" not in told
 
 
-@pytest.mark.parametrize("content", [None, "not JSON", '{"keys": {"k1": "hunter2"}}'])
-def test_a_keyring_that_is_none_is_named(place: House, content: str | None) -> None:
+def test_files_that_are_not_there_are_named(place: House) -> None:
+    told = approval(place, TULOU_OIDC_JWKS=str(place.folder / "none"), TULOU_KEYRING_FILE=str(place.folder / "none"))
+    assert [line.partition(": ")[0].strip() for line in told.splitlines()[1:]] == [
+        "TULOU_OIDC_JWKS",
+        "TULOU_KEYRING_FILE",
+    ]
+
+
+@pytest.mark.parametrize("content", ["not JSON hunter2", '{"keys": []}', '{"keys": "hunter2"}'])
+def test_keys_that_are_none_are_named(place: House, content: str) -> None:
+    keys = place.folder / "jwks.json"
+    keys.write_text(content)
+    told = approval(place, TULOU_OIDC_JWKS=str(keys))
+    assert told.splitlines()[-1].startswith(f"approval: TULOU_OIDC_JWKS: {keys}: ")
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("content", ["not JSON", '{"keys": {"k1": "hunter2"}}'])
+def test_a_keyring_that_is_none_is_named(place: House, content: str) -> None:
     keyring = place.folder / "keyring.json"
-    keyring.unlink()
-    if content is not None:
-        keyring.write_text(content)
+    keyring.write_text(content)
     told = approval(place)
     assert told.startswith(f"TULOU_KEYRING_FILE: {keyring}: ")
     assert told.count("\n") == 1

@@ -14,12 +14,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from jwt.exceptions import PyJWKSetError
 
 from tulou_chassis import tokens
 from tulou_chassis.errors import TOKEN_INVALID, UNAVAILABLE, Answer, Refusal
 from tulou_chassis.principals import Principal
-from tulou_chassis.tokens import Verifier
+from tulou_chassis.tokens import KeysUnreadable, Verifier
 from tulou_gateway.tokens import create_issuer, mint
 
 ISSUER = "https://issuer.test"
@@ -218,10 +217,10 @@ async def test_a_file_that_is_just_being_written_changes_nothing(issuer: Path, v
 
 
 def test_without_its_keys_a_verifier_does_not_start(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(KeysUnreadable):
         Verifier(issuer=ISSUER, audience="tulou", jwks=str(tmp_path / "none.json"))
     (tmp_path / "empty.json").write_text('{"keys": []}')
-    with pytest.raises(PyJWKSetError):
+    with pytest.raises(KeysUnreadable):
         Verifier(issuer=ISSUER, audience="tulou", jwks=str(tmp_path / "empty.json"))
 
 

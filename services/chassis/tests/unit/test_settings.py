@@ -129,6 +129,18 @@ def test_keys_come_over_http_where_they_come_from_a_url(monkeypatch: pytest.Monk
     assert complaints() == ["TULOU_OIDC_JWKS: must be a file, or a URL that begins with http:// or https://"]
 
 
+def test_keys_are_in_a_file_where_they_are_at_no_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for wrong in (tmp_path / "none.json", tmp_path):
+        monkeypatch.setenv("TULOU_OIDC_JWKS", str(wrong))
+        assert complaints() == ["TULOU_OIDC_JWKS: must be a file, or a URL that begins with http:// or https://"]
+
+
+@pytest.mark.parametrize("value", ["/nowhere/keyring.json", "/", '{"keys": "hunter2"}', "long" * 100])
+def test_a_keyring_that_is_no_file_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TULOU_KEYRING_FILE", value)
+    assert complaints() == ["TULOU_KEYRING_FILE: is not a file"]
+
+
 @pytest.mark.parametrize("value", ["http://issuer.test/jwks", "https://issuer.test/jwks"])
 def test_keys_may_be_at_a_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TULOU_OIDC_JWKS", value)

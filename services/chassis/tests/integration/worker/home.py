@@ -76,8 +76,9 @@ class Home:
             "PYTHONPATH": str(ROOT),
             "TULOU_DATABASE_URL": url,
             "TULOU_OIDC_ISSUER": "https://tulou.test",
-            "TULOU_OIDC_JWKS": "/nowhere",
-            "TULOU_KEYRING_FILE": "/nowhere",
+            # Files that are there; the worker reads neither.
+            "TULOU_OIDC_JWKS": __file__,
+            "TULOU_KEYRING_FILE": __file__,
         }
         if amqp_uri:
             self.environment["TULOU_AMQP_URI"] = amqp_uri
