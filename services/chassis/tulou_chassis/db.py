@@ -20,7 +20,7 @@ from tulou_chassis.calls import CURRENT, IdempotencyKey
 from tulou_chassis.errors import REQUEST_ID_REUSED, Refusal
 from tulou_chassis.events import Publisher, write_outbox
 from tulou_chassis.hot import Hot
-from tulou_chassis.syncdb import sqlite_engine
+from tulou_chassis.syncdb import JSON, sqlite_engine
 from tulou_chassis.tables import IdempotencyRecord
 
 T = TypeVar("T")
@@ -163,6 +163,7 @@ def _postgresql(url: URL, *, pool: int) -> Engine:
         connect_args={"timeout": 5, "command_timeout": 30},
         # An error's words go to the log, and the values of a row are nothing for a log.
         hide_parameters=True,
+        **JSON,
     ).sync_engine
     event.listen(engine, "do_connect", _connect_or_say_so)
     return engine

@@ -2,11 +2,12 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,11 @@ from sqlmodel import Session
 from tulou_chassis.events import Publication, Publisher, write_outbox
 
 T = TypeVar("T")
+# In JSON columns. The standard library's way takes several times as long.
+JSON: Final[Mapping[str, Any]] = {
+    "json_serializer": lambda value: to_json(value).decode(),
+    "json_deserializer": from_json,
+}
 
 
 def no_publisher(happened: object) -> Publication:
@@ -43,6 +49,7 @@ class SyncDatabase:
                 connect_args={"connect_timeout": 5},
                 # What a statement was given may be personal and has no place in an error's text.
                 hide_parameters=True,
+                **JSON,
             )
             # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -77,7 +84,12 @@ class SyncDatabase:
 def sqlite_engine(url: URL, *, pool: int) -> Engine:
     """An engine that begins transactions as its execution option "begin" says, and none without it."""
     engine = create_engine(
-        url.set(drivername="sqlite+pysqlite"), pool_size=pool, max_overflow=0, pool_timeout=10, hide_parameters=True
+        url.set(drivername="sqlite+pysqlite"),
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=10,
+        hide_parameters=True,
+        **JSON,
     )
     event.listen(engine, "connect", lambda connection, _record: prepare_sqlite(connection))
     event.listen(engine, "begin", _begin_sqlite)
