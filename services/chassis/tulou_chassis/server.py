@@ -191,7 +191,7 @@ def make_server(
 
 async def _serve(service: Service, settings: Settings) -> None:
     database = Database(settings.database_for(service.name), pool=settings.database_pool, publisher=service.publisher)
-    trace_statements(settings, database.engine)
+    trace_statements(settings, *database.engines)
     try:
         server, healthy, calls = make_server(service, settings, database)
     except KeysUnreadable as error:

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-from sqlalchemy import bindparam, insert
+from sqlalchemy import bindparam, insert, literal_column
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, select
 
@@ -30,9 +30,10 @@ _DRAFTED: Final = (
     *("version", "name", "department_code", "region_code"),
     *("subject_type", "instant", "promised_days", "statutory_days"),
 )
+# The state stands in the statement: PostgreSQL would plan it anew each time to see whether the index on it may be used.
 _PUBLISHED_ITEM: Final = Hot(
     select_columns(*(_ITEMS.c[name] for name in _DRAFTED)).where(
-        _ITEMS.c.code == bindparam("item_code"), _ITEMS.c.state == "PUBLISHED"
+        _ITEMS.c.code == bindparam("item_code"), _ITEMS.c.state == literal_column("'PUBLISHED'")
     )
 )
 _INSERT_CASE: Final = Hot(insert(Case.__table__))  # type: ignore[attr-defined]

@@ -280,7 +280,8 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
         # There the calls wait for a thread, at most until their deadline.
         return
     database = Database(url, pool=1, publisher=publication)
-    monkeypatch.setattr(database.engine.pool, "_timeout", 0.1)
+    _, writer = database.engines
+    monkeypatch.setattr(writer.pool, "_timeout", 0.1)
     leave, taken = asyncio.Event(), asyncio.Event()
 
     def hold(session: Session) -> None:
@@ -291,7 +292,7 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
         return await database.write(put(asked.text))
 
     house.does["Write"] = do
-    holding = asyncio.create_task(database.read(hold))
+    holding = asyncio.create_task(database.write(hold))
     await taken.wait()
     with pytest.raises(Refused) as refused:
         await house.call("Write", write("a"))
