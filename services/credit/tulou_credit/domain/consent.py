@@ -12,8 +12,9 @@ from tulou_civics.rules import RuleBook, RuleSet
 
 @dataclass(frozen=True, kw_only=True)
 class Authorisation:
-    """A written authorisation (书面授权). Raises ValueError when it lacks purpose, scope or proof, or can cover nothing.
+    """A written authorisation (书面授权).
 
+    Raises ValueError without purpose, scope or proof, or when it can cover nothing.
     `scope` holds codes of record types; valid on both days and between; `uses` of `uses_max` (None: any number) are
     made. It holds no more on the day it is revoked. `proof` is the hash of the signed document.
     """
