@@ -1,9 +1,11 @@
 """The database of a server process. Reads and writes are plain functions on a SQLModel Session."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 from google.protobuf.message import Message
 from sqlalchemy import Dialect, Engine, event, insert, select
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session
@@ -25,6 +28,8 @@ from tulou_chassis.tables import IdempotencyRecord
 
 T = TypeVar("T")
 SQLITE_READERS: Final = 2
+# Of SQLite's virtual machine, which takes tens of millions a second: some milliseconds.
+QUICK_STEPS: Final = 100_000
 _IDEMPOTENCY = IdempotencyRecord.__table__  # type: ignore[attr-defined]
 _REMEMBER: Final = Hot(insert(_IDEMPOTENCY))
 
@@ -46,9 +51,11 @@ class Database:
         parsed = make_url(url)
         self._reader: Engine
         self._writer: Engine
+        self._quick: Engine | None = None
         if parsed.get_backend_name() == "sqlite":
             self._reader = sqlite_engine(parsed, pool=SQLITE_READERS)
             self._writer = sqlite_engine(parsed, pool=1).execution_options(begin="BEGIN IMMEDIATE")
+            self._quick = _quick_sqlite(parsed)
             # A whole transaction in a thread: one way there and back, where a driver for asyncio takes one a statement.
             self._reading = self._threaded(SQLITE_READERS)
             self._writing = self._threaded(1)
@@ -61,9 +68,9 @@ class Database:
             self._reading = self._writing = cast(_Runner, greenlet_spawn)
 
     @property
-    def engines(self) -> tuple[Engine, Engine]:
-        """Those of reading and of writing."""
-        return self._reader, self._writer
+    def engines(self) -> tuple[Engine, ...]:
+        """All there are."""
+        return (self._reader, self._writer) if self._quick is None else (self._reader, self._writer, self._quick)
 
     def _threaded(self, threads: int) -> _Runner:
         executor = ThreadPoolExecutor(threads, thread_name_prefix="sqlite")
@@ -71,14 +78,17 @@ class Database:
         return cast(_Runner, partial(_in_thread, executor))
 
     async def read(self, query: Callable[[Session], T]) -> T:
-        """Runs a query. Each statement sees its own snapshot."""
+        """Runs a query, perhaps twice. Each statement sees its own snapshot."""
 
-        def run() -> T:
-            with self._reader.connect() as connection:
+        def run(engine: Engine) -> T:
+            with engine.connect() as connection:
                 # Not closed: it ends with its connection, and to detach what it has read costs as much as opening both.
                 return query(Session(connection, autoflush=False))
 
-        return await self._reading(run)
+        if self._quick is not None:
+            with suppress(OperationalError):
+                return run(self._quick)
+        return await self._reading(partial(run, self._reader))
 
     async def write(self, operation: Callable[[Session], T]) -> T:
         """Runs an operation in one transaction and keeps its answer under the call's request_id, in that transaction.
@@ -159,6 +169,22 @@ def _first_answer(session: Session, key: IdempotencyKey) -> tuple[bytes, bytes] 
         )
     ).first()
     return (row[0], row[1]) if row else None
+
+
+def _quick_sqlite(url: URL) -> Engine:
+    """For reads on the event loop itself: most are over before a thread would have begun.
+
+    Measured: a get takes 0.31 ms of processor time, with a thread 0.47. What takes long or would have to wait for a lock
+    fails here, and is left to a thread.
+    """
+    engine = sqlite_engine(url, pool=1)
+
+    @event.listens_for(engine, "connect")
+    def _hurry(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.set_progress_handler(lambda: 1, QUICK_STEPS)
+
+    return engine
 
 
 def _postgresql(url: URL, *, pool: int, **options: Any) -> Engine:

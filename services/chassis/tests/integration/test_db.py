@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sqlite3
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -12,7 +13,7 @@ import grpc
 import psycopg
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from sqlalchemy import Integer
+from sqlalchemy import Integer, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.util import await_only
 from sqlmodel import Field, MetaData, Session, SQLModel, col, func, select
@@ -215,6 +216,22 @@ async def test_a_server_that_ends_a_call_itself_leaves_nothing_either(
     assert texts(sync) == ["a"]
 
 
+async def test_a_read_that_takes_long_is_left_to_a_thread(database: Database, url: str) -> None:
+    asked: list[bool] = []
+
+    def count(session: Session, upto: int) -> int:
+        asked.append(threading.current_thread() is threading.main_thread())
+        numbers = (
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {upto}) SELECT max(i) FROM n"
+        )
+        return int(session.connection().execute(text(numbers)).scalar_one())
+
+    assert await database.read(lambda session: count(session, 10)) == 10
+    assert await database.read(lambda session: count(session, 100_000)) == 100_000
+    # PostgreSQL is waited for, not run.
+    assert asked == ([True, True, False] if url.startswith("sqlite") else [True, True])
+
+
 async def test_reads_go_on_while_someone_writes(database: Database, locked: Callable[[], None], url: str) -> None:
     # On PostgreSQL the lock is on the whole table, so it is another one that is read.
     async with asyncio.timeout(2):
@@ -280,7 +297,7 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
         # There the calls wait for a thread, at most until their deadline.
         return
     database = Database(url, pool=1, publisher=publication)
-    _, writer = database.engines
+    _, writer, *_ = database.engines
     monkeypatch.setattr(writer.pool, "_timeout", 0.1)
     leave, taken = asyncio.Event(), asyncio.Event()
 
