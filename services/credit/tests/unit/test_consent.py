@@ -154,6 +154,12 @@ def test_an_authorisation_that_could_cover_nothing_or_is_not_proved_is_none(chan
         replace(GIVEN, **change)  # type: ignore[arg-type]
 
 
+def test_an_authorisation_may_be_for_one_day_and_one_use() -> None:
+    once = replace(GIVEN, valid_from=ASKED.on, valid_to=ASKED.on, uses_max=1, uses=0)
+
+    assert access(ASKED, [once]).granted
+
+
 @pytest.mark.parametrize("change", [{"record_types": frozenset()}, {"asker": ""}, {"subject": ""}])
 def test_a_query_for_nothing_or_by_nobody_or_about_nobody_is_none(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="a query names"):

@@ -129,7 +129,7 @@ def test_the_answer_names_the_law(decided_on: str, law: str) -> None:
 
 
 @pytest.mark.parametrize("decided_on", ["2023-04-30", "2023-05-01", "2026-04-01"])
-@pytest.mark.parametrize("text", ["WARNING", "FINE@FOOD", "SMALL_FINE+WARNING"])
+@pytest.mark.parametrize("text", ["WARNING", "FINE@FOOD", "FINE+SMALL_FINE+WARNING"])
 def test_the_simple_procedure_is_not_published(decided_on: str, text: str) -> None:
     result = judged(text, decided_on, simple_procedure=True)
 
