@@ -51,13 +51,15 @@ def table_rows(table: Iterator[Cells]) -> Iterator[Row]:
         values = dict(zip(names, texts, strict=False))
         for name in QUARANTINE_COLUMNS:
             values.pop(name, None)
-        yield Row(cells.number, columns, values, _breaches(cells, names))
+        yield Row(cells.number, columns, values, _breaches(cells, names) + too_long(cells.number, values))
     if rows == 0:
         raise UnreadableFile(Breach(header.number, "", "NO_ROWS"))
 
 
 def too_long(number: int, values: Mapping[str, str]) -> tuple[Breach, ...]:
     """A breach for every cell over the bound."""
+    if max(map(len, values.values()), default=0) <= MAX_CELL_CHARACTERS:
+        return ()
     return tuple(
         Breach(number, name, "CELL_TOO_LONG") for name, text in values.items() if len(text) > MAX_CELL_CHARACTERS
     )
@@ -99,6 +101,6 @@ def _breaches(cells: Cells, names: Sequence[str]) -> tuple[Breach, ...]:
     if not cells.texts:
         return wrong
     # Spreadsheets leave empty cells behind the last one.
-    if any(text.strip() for text in cells.texts[len(names) :]) or len(cells.texts) < len(names):
+    if len(cells.texts) < len(names) or any(text.strip() for text in cells.texts[len(names) :]):
         wrong += (Breach(cells.number, "", "WRONG_CELL_COUNT", f"{len(cells.texts)}/{len(names)}"),)
-    return wrong + too_long(cells.number, dict(zip(names, cells.texts, strict=False)))
+    return wrong
