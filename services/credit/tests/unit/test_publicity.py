@@ -20,14 +20,15 @@ CALENDAR = WorkCalendar(frozenset(), {})
 DAY = timedelta(days=1)
 
 
-def penalty_of(text: str, decided_on: str, **more: bool) -> Penalty:
+def penalty_of(text: str, decided_on: str, *, simple_procedure: bool = False, publish_minor: bool = False) -> Penalty:
     """From `HALT+FINE@FOOD`; the field may be left out."""
     kinds, _, field = text.partition("@")
     return Penalty(
         decided_on=date.fromisoformat(decided_on),
         kinds=frozenset(PenaltyKind(kind) for kind in kinds.split("+")),
         field=Field(field or "OTHER"),
-        **more,
+        simple_procedure=simple_procedure,
+        publish_minor=publish_minor,
     )
 
 

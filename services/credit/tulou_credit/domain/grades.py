@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any, TextIO
+from typing import IO, Any
 
 from tulou_civics.calendar import WorkCalendar
 from tulou_civics.durations import Duration, Unit
@@ -92,7 +92,7 @@ class GradeModel:
                 raise GradeModelError(f"{kind}: a deduction only gets less with time")
 
 
-def read_grade_model(stream: TextIO) -> GradeModel:
+def read_grade_model(stream: IO[str]) -> GradeModel:
     """The model of a JSON file. Raises GradeModelError, also for keys that are missing or unknown."""
     try:
         content: dict[str, Any] = json.load(stream, parse_float=_refuse_fraction, parse_constant=_refuse_fraction)
