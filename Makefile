@@ -9,7 +9,7 @@ PROTOS := $(shell find protos/tulou -name '*.proto') protos/generate.py
 # Differs when the interpreter or the folder is another one than the environment was made with: then it is made anew.
 ASKED = $$($(PYTHON) -c 'import sys; print(sys.version, sys.base_prefix)' 2>&1) in $(CURDIR)
 UV_LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-  --custom-compile-command "make lock" $(foreach name,protos civics chassis approval gateway city,--no-emit-package tulou-$(name))
+  --custom-compile-command "make lock" $(foreach name,protos civics chassis approval credit gateway city,--no-emit-package tulou-$(name))
 export PORT VAR DATABASE_URL AMQP_URI
 
 .DEFAULT_GOAL := help
