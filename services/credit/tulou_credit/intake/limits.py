@@ -12,7 +12,7 @@ CHUNK_BYTES = 64 * 1024
 SAMPLE_BYTES = 256 * 1024
 
 # A workbook's parts. Sheets of repeated words shrink to a thirtieth, so that a tenth would refuse honest ones; a bomb
-# is over 1:1000. Small parts may shrink as they like.
+# is over 1:1000. Small parts may shrink as they like. A sheet is unpacked twice and counted twice.
 MAX_UNZIPPED_BYTES = 2 * 1024 * 1024 * 1024
 MAX_UNZIP_RATIO = 100
 UNZIP_RATIO_FROM_BYTES = 16 * 1024 * 1024

@@ -53,12 +53,13 @@ class Package:
         if any(_EXTERNAL.match(name) for name in names):
             raise refused("EXTERNAL_REFERENCE")
         self._names = set(names)
+        self._unpacked = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def chunks(self, name: str, *, most: int = MAX_UNZIPPED_BYTES) -> Iterator[bytes]:
-        """A part's bytes, as they are unpacked."""
+    def chunks(self, name: str, *, most: int | None = None) -> Iterator[bytes]:
+        """A part's bytes, as they are unpacked: up to `most`, and of all parts together MAX_UNZIPPED_BYTES."""
         if name not in self._names:
             raise refused("BROKEN_WORKBOOK", "missing part")
         entry = self._zip.getinfo(name)
@@ -66,8 +67,10 @@ class Package:
         with _zip_faults(), self._zip.open(entry) as part:
             while chunk := part.read(CHUNK_BYTES):
                 count += len(chunk)
-                if count > most:
-                    raise refused("ZIP_BOMB", f"> {most}")
+                # A workbook can name one large sheet a thousand times.
+                self._unpacked += len(chunk)
+                if self._unpacked > MAX_UNZIPPED_BYTES or (most is not None and count > most):
+                    raise refused("ZIP_BOMB", f"> {most or MAX_UNZIPPED_BYTES}")
                 if count > max(UNZIP_RATIO_FROM_BYTES, entry.compress_size * MAX_UNZIP_RATIO):
                     raise refused("ZIP_BOMB", f"1:{MAX_UNZIP_RATIO}")
                 yield chunk

@@ -19,7 +19,7 @@ from tulou_credit.intake.report import RUN_BY_SPREADSHEETS, Breach, Rejected
 from tulou_credit.intake.table import Row
 
 
-class Category(StrEnum):
+class SubjectKind(StrEnum):
     """The category of a subject (行政相对人类别)."""
 
     ORGANISATION = "ORGANISATION"
@@ -27,10 +27,10 @@ class Category(StrEnum):
     PERSON = "PERSON"
 
 
-_CATEGORIES = {
-    "法人及非法人组织": Category.ORGANISATION,
-    "个体工商户": Category.SOLE_TRADER,
-    "自然人": Category.PERSON,
+_KINDS = {
+    "法人及非法人组织": SubjectKind.ORGANISATION,
+    "个体工商户": SubjectKind.SOLE_TRADER,
+    "自然人": SubjectKind.PERSON,
 }
 _FIRST_DAY, _LAST_DAY = date(1949, 10, 1), date(2099, 12, 31)
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)
@@ -50,7 +50,7 @@ class Decision:
 
     row: int
     edition: str
-    category: Category
+    subject_kind: SubjectKind
     subject_name: str = field(repr=False)
     subject_code: str = field(repr=False)
     id_type: str
@@ -155,7 +155,7 @@ class _Judge:
             self._breach(column.field, "NUL")
         elif _is_unfit(text):
             self._breach(column.field, "BAD_CHARACTER")
-        elif len(text) > column.length:
+        elif len(text) > column.length and column.type is not Type.DATE:
             self._breach(column.field, "TOO_LONG", f"{column.length}")
         elif column.type not in (Type.PROSE, Type.AMOUNT) and sent.lstrip(" ").startswith(RUN_BY_SPREADSHEETS):
             self._breach(column.field, "FORMULA_TEXT")
@@ -210,8 +210,8 @@ class _Judge:
 
     def _record(self, columns: ColumnSet) -> Licence | Penalty | None:
         texts = self._texts
-        category = self._category()
-        subject_code, id_type = self._subject(category)
+        subject_kind = self._subject_kind()
+        subject_code, id_type = self._subject(subject_kind)
         representative_id_type = texts.get("representative_id_type", "")
         representative_id = texts.get("representative_id", "")
         if representative_id:
@@ -233,7 +233,7 @@ class _Judge:
         common: dict[str, Any] = {
             "row": self._row.number,
             "edition": columns.edition,
-            "category": category,
+            "subject_kind": subject_kind,
             "subject_name": texts["subject_name"],
             "subject_code": subject_code,
             "id_type": id_type,
@@ -273,18 +273,18 @@ class _Judge:
             is_valid=texts["status"] == ("0" if columns.edition == "2015" else "1"),
         )
 
-    def _category(self) -> Category:
+    def _subject_kind(self) -> SubjectKind:
         said = self._texts.get("subject_category")
         if said:
-            return _CATEGORIES[said]
+            return _KINDS[said]
         # The edition of 2015 does not say it: who has an identity number and no credit code is a person.
         is_person = self._texts["id_number"] and not self._texts["credit_code"]
-        return Category.PERSON if is_person else Category.ORGANISATION
+        return SubjectKind.PERSON if is_person else SubjectKind.ORGANISATION
 
-    def _subject(self, category: Category) -> tuple[str, str]:
+    def _subject(self, kind: SubjectKind) -> tuple[str, str]:
         """The number that the subject is known by, and of a person its type."""
         credit_code, number = self._texts["credit_code"], self._texts["id_number"]
-        if category is not Category.PERSON:
+        if kind is not SubjectKind.PERSON:
             if not credit_code:
                 self._breach("credit_code", "REQUIRED")
             return credit_code, ""
