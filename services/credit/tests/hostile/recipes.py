@@ -7,7 +7,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tulou_credit.intake.columns import LICENCE_790, PENALTY_790
 
@@ -67,7 +67,7 @@ def csv_file(*rows: dict[str, str], header: list[str] | None = None) -> bytes:
     return csv_text(*rows, header=header).encode()
 
 
-def json_file(*lines: dict[str, object] | str) -> bytes:
+def json_file(*lines: Mapping[str, object] | str) -> bytes:
     return "\n".join(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines).encode()
 
 
@@ -96,7 +96,7 @@ def licence_cells(**changed: str) -> list[str]:
 def xlsx_file(
     *sheets: str,
     states: tuple[str, ...] = (),
-    extra: dict[str, str | bytes] | None = None,
+    extra: Mapping[str, str | bytes] | None = None,
     date1904: bool = False,
 ) -> bytes:
     """A workbook of the sheets; style 1 is a date."""
@@ -133,6 +133,16 @@ def _lying_zip() -> bytes:
     size = 40_000_000
     good = xlsx_file(_sheet(licence_cells()), extra={"xl/sharedStrings.xml": b"<sst>" + b" " * size})
     return good.replace(struct.pack("<L", size + 5), struct.pack("<L", 100))
+
+
+def _part_twice() -> bytes:
+    file = xlsx_file(_sheet(licence_cells()), extra={"xl/workbook.xmm": "<x/>"})
+    return file.replace(b"xl/workbook.xmm", b"xl/workbook.xml")
+
+
+def _with_zip64(file: bytes) -> bytes:
+    at = file.rfind(b"PK\x05\x06")
+    return file[:at] + b"PK\x06\x07" + bytes(16) + file[at:]
 
 
 def _broken_part() -> bytes:
@@ -197,6 +207,19 @@ RECIPES: dict[str, Callable[[], bytes]] = {
         _sheet(licence_cells(), before='<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>')
     ),
     "one tag of two megabytes": lambda: xlsx_file(_sheet(['<c r="A2" x="' + "y" * 2_000_000 + '"/>'])),
+    "an entity in utf-16": lambda: xlsx_file(
+        sheet_xml(licence_cells()),
+        extra={"xl/sharedStrings.xml": '<!DOCTYPE x [<!ENTITY e "x">]><sst/>'.encode("utf-16")},
+    ),
+    "a part that stands twice": _part_twice,
+    "a zip64 directory": lambda: _with_zip64(xlsx_file(_sheet(licence_cells()))),
+    "a sheet outside of the file": lambda: xlsx_file(
+        _sheet(licence_cells()),
+        extra={"xl/workbook.xml": "<workbook><externalReferences><externalReference/></externalReferences></workbook>"},
+    ),
+    "a formula in the header": lambda: xlsx_file(
+        sheet_xml([*text_cells(LICENCE_HEADER), "<c><f>1+1</f><v>2</v></c>"], licence_cells())
+    ),
     "an external link": lambda: xlsx_file(_sheet(), extra={"xl/externalLinks/externalLink1.xml": "<x/>"}),
     "macros": lambda: xlsx_file(_sheet(), extra={"xl/vbaProject.bin": b"x"}),
     "a nested zip is never opened": lambda: xlsx_file(

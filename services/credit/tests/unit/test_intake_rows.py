@@ -266,6 +266,12 @@ def test_neutralised_text_is_never_run_and_comes_back(text: str) -> None:
     assert safe.removeprefix("'") == text
 
 
+def test_codes_of_digits_are_kept_from_rounding() -> None:
+    assert neutralised(ORGAN) == f"'{ORGAN}"
+    assert neutralised("0012") == "'0012"
+    assert [neutralised(text) for text in ("0.2", "20240102", "0", FIRM)] == ["0.2", "20240102", "0", FIRM]
+
+
 @pytest.mark.parametrize(
     "number",
     [PERSON, f"身份证{PERSON}", "3506 0219 9001 0110 16", "13800138000", "３５０６０２１９９００１０１１０１６"],

@@ -97,6 +97,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
 
 _LONG_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z -]{5,}[0-9A-Za-z]")
 _DIGITS = re.compile(r"(?:[0-9][^0-9]*){6}")
+# Codes that are no longer themselves when a spreadsheet has taken them for numbers.
+_ROUNDED = re.compile(r"0[0-9]+|[0-9]{12,}")
 # What a spreadsheet takes for a formula, full-width forms too, as Excel accepts them when typed.
 RUN_BY_SPREADSHEETS = tuple("=+-@\t\r\n＝＋－＠")
 
@@ -179,9 +181,12 @@ QUARANTINE_COLUMNS = ("_行号", "_字段", "_原因")
 
 
 def neutralised(text: str) -> str:
-    """The text so that no spreadsheet runs it. An apostrophe that is there already is doubled, to come back."""
+    """The text so that no spreadsheet runs it, or rounds a code of digits, of which it keeps 15.
+
+    An apostrophe that is there already is doubled, to come back.
+    """
     runs = text.startswith(("\t", "\r", "\n")) or text.lstrip().startswith((*RUN_BY_SPREADSHEETS, "'"))
-    return f"'{text}" if runs else text
+    return f"'{text}" if runs or _ROUNDED.fullmatch(text) else text
 
 
 def _csv_line(cells: list[str]) -> bytes:
