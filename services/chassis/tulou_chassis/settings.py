@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     calendar_files: Annotated[tuple[Path, ...], NoDecode] = ()
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     drain_seconds: float = Field(default=20, ge=0, le=300)
-    database_pool: int = Field(default=10, ge=1, le=200)
+    database_pool: int = Field(default=10, ge=1, le=200, description="a server's for reading, and as many for writing")
 
     @field_validator("calendar_files", mode="before")
     @classmethod
