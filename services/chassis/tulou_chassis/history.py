@@ -51,7 +51,9 @@ def append(session: Session, keyring: Keyring, aggregate: str, head: Head, entry
         "key_id": keyring.primary,
     }
     row["hash"] = _seal(keyring, head.hash, row)
-    _APPEND.run(session, row)
+    # The first entry goes with the row of what is just being made: neither is read before the transaction ends.
+    write = _APPEND.run if head.sequence else _APPEND.later
+    write(session, row)
     return Head(row["sequence"], row["hash"])
 
 

@@ -4,10 +4,12 @@ SQLAlchemy looks a statement up by a key that it builds anew each time, and wrap
 the driver itself (measured on PostgreSQL: 0.13 ms of processor time a statement, 0.06 ms here).
 """
 
+import re
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from opentelemetry.trace import StatusCode
 from sqlalchemy import Connection, Dialect, Insert, Select
@@ -17,6 +19,9 @@ from sqlmodel import Session
 from tulou_chassis.telemetry import statement_span
 
 Processor = Callable[[Any], Any]
+# In session.info: the INSERTs that are put off.
+_WAITING: Final = "tulou_waiting"
+_PARAMETER: Final = re.compile(r"\$([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class _Form:
     # What turns the driver's values into ours, for the columns that need it.
     processors: Sequence[tuple[int, Processor]]
 
+    def bind(self, values: Mapping[str, Any]) -> Any:
+        """The values as the driver takes them."""
+        given = {**self.fixed, **values}
+        bound = [process(given[name]) if process else given[name] for name, process in self.parameters]
+        return bound if self.positional else dict(zip((name for name, _ in self.parameters), bound, strict=True))
+
 
 class Hot:
     """A SELECT whose values are named by bindparam, or an INSERT of one row with a value for every column."""
@@ -42,13 +53,16 @@ class Hot:
 
     def run(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
         """The rows, as named tuples; none of an INSERT. Raises sqlalchemy.exc.DBAPIError."""
-        # A session on a connection has it at hand; asking for it would cost as much as half a statement.
-        connection = session.bind if isinstance(session.bind, Connection) else session.connection()
-        form = self._forms.get(connection.dialect) or self._compile(connection.dialect, values)
-        given = {**form.fixed, **values}
-        bound = [process(given[name]) if process else given[name] for name, process in form.parameters]
-        named = bound if form.positional else dict(zip((name for name, _ in form.parameters), bound, strict=True))
-        return [_row(form, one) for one in _execute(connection, form.text, named)]
+        connection = _connection(session)
+        form = self._form(connection.dialect, values)
+        return [_row(form, one) for one in _execute(connection, form.text, form.bind(values))]
+
+    def later(self, session: Session, values: Mapping[str, Any]) -> None:
+        """Puts an INSERT off to the end of the transaction. Nothing in it may read the row."""
+        session.info.setdefault(_WAITING, []).append((self, values))
+
+    def _form(self, dialect: Dialect, values: Mapping[str, Any]) -> _Form:
+        return self._forms.get(dialect) or self._compile(dialect, values)
 
     def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> _Form:
         select = isinstance(self._statement, Select)
@@ -70,6 +84,40 @@ class Hot:
             processors=[(place, process) for place, process in enumerate(results) if process],
         )
         return form
+
+
+def run_waiting(session: Session) -> None:
+    """Runs the INSERTs that were put off: with asyncpg in one statement, which saves a way to PostgreSQL for each.
+
+    Raises sqlalchemy.exc.DBAPIError.
+    """
+    waiting: list[tuple[Hot, Mapping[str, Any]]] = session.info.pop(_WAITING, [])
+    if not waiting:
+        return
+    connection = _connection(session)
+    if connection.dialect.driver != "asyncpg":
+        for hot, values in waiting:
+            hot.run(session, values)
+        return
+    forms = [hot._form(connection.dialect, values) for hot, values in waiting]
+    bound = [value for form, (_, values) in zip(forms, waiting, strict=True) for value in form.bind(values)]
+    _execute(connection, _together(tuple(form.text for form in forms)), bound)
+
+
+@lru_cache(maxsize=100)
+def _together(texts: tuple[str, ...]) -> str:
+    """Statements as parts of one, their parameters numbered on."""
+    moved, before = [], 0
+    for text in texts:
+        moved.append(_PARAMETER.sub(lambda found, before=before: f"${int(found[1]) + before}", text))  # type: ignore[misc]
+        before += len(set(_PARAMETER.findall(text)))
+    parts = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(moved[:-1]))
+    return f"WITH {parts} {moved[-1]}" if parts else moved[-1]
+
+
+def _connection(session: Session) -> Connection:
+    # A session on a connection has it at hand; asking for it would cost as much as half a statement.
+    return session.bind if isinstance(session.bind, Connection) else session.connection()
 
 
 def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from tulou_chassis.events import Publication, Publisher, write_outbox
+from tulou_chassis.hot import run_waiting
 
 T = TypeVar("T")
 # In JSON columns. The standard library's way takes several times as long.
@@ -66,6 +67,7 @@ class SyncDatabase:
             answer = operation(session)
             session.flush()
             write_outbox(session, self._publisher, now=datetime.now(UTC))
+            run_waiting(session)
         return answer
 
     def writable(self) -> bool:

@@ -133,7 +133,7 @@ def create_case(
     )
     case = cast(Case, row)
     record(session, desk=desk, principal=principal, case=case, action="CREATE", now=now, details={})
-    _INSERT_CASE.run(session, vars(row))
+    _INSERT_CASE.later(session, vars(row))
     return case
 
 

@@ -13,7 +13,7 @@ import grpc
 import psycopg
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from sqlalchemy import Integer, text
+from sqlalchemy import Integer, insert, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.util import await_only
 from sqlmodel import Field, MetaData, Session, SQLModel, col, func, select
@@ -25,6 +25,7 @@ from tulou_chassis.calls import CURRENT, Call, IdempotencyKey
 from tulou_chassis.db import Database
 from tulou_chassis.errors import REQUEST_ID_REUSED, Refusal
 from tulou_chassis.events import emit, envelope
+from tulou_chassis.hot import Hot
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.tables import IdempotencyRecord, OutboxEvent
 
@@ -214,6 +215,31 @@ async def test_a_server_that_ends_a_call_itself_leaves_nothing_either(
     locked()
     assert (await house.call("Write", request)).text == "a"
     assert texts(sync) == ["a"]
+
+
+PUT_OFF = Hot(insert(Drawer.__table__))  # type: ignore[attr-defined]
+
+
+async def test_inserts_that_were_put_off_are_there_at_the_end(database: Database, sync: SyncDatabase) -> None:
+    def operation(session: Session) -> list[str]:
+        for number, letter in enumerate("abc"):
+            PUT_OFF.later(session, {"id": number, "text": letter})
+        return list(session.exec(select(Drawer.text)).all())
+
+    assert await database.write(operation) == []
+    assert texts(sync) == ["a", "b", "c"]
+
+
+async def test_of_inserts_that_were_put_off_all_are_done_or_none(database: Database, sync: SyncDatabase) -> None:
+    def operation(session: Session) -> None:
+        for number, letter in enumerate("aba"):
+            PUT_OFF.later(session, {"id": number, "text": letter})
+
+    with pytest.raises(IntegrityError):
+        await database.write(operation)
+    with pytest.raises(IntegrityError):
+        sync.write(operation)
+    assert texts(sync) == []
 
 
 async def test_a_read_that_takes_long_is_left_to_a_thread(database: Database, url: str) -> None:
