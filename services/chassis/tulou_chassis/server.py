@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 import structlog
@@ -33,8 +33,6 @@ CONCURRENT_CALLS: Final = 1_000
 HEALTH_EVERY_SECONDS: Final = 2.0
 # For answers that are on their way when the last call has ended.
 LAST_WORDS_SECONDS: Final = 1.0
-# Open to everyone by nature: they tell nothing that the protos do not.
-OPEN: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 log = structlog.get_logger()
 
 
@@ -51,30 +49,29 @@ class Service:
     register: Callable[[grpc.aio.Server, Database], None]
 
 
-class Guarded(grpc.aio.ServerInterceptor):
-    """Runs every call through the guards. What has no method of ours (an unknown path) is refused by gRPC itself."""
+class Guarded:
+    """Stands for the server where servicers are added to it, and puts the guards around each of their methods.
 
-    def __init__(self, methods: Mapping[str, Method], guards: Sequence[Guard]) -> None:
+    The methods become generic handlers, and no interceptor finds them: for each call gRPC would make a chain of its
+    interceptors anew, and wait anew for the next call of every method it was told by name (measured: 0.04 ms a call).
+    """
+
+    def __init__(self, server: grpc.aio.Server, methods: Mapping[str, Method], guards: Sequence[Guard]) -> None:
+        self._server = server
         self._methods = methods
         self._guards = guards
-        self._wrapped: dict[str, Any] = {}
         self._running = 0
         # Set while no call runs.
         self.idle = asyncio.Event()
         self.idle.set()
 
-    async def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], details: grpc.HandlerCallDetails
-    ) -> Any:
-        path = details.method
-        if path in self._wrapped:
-            return self._wrapped[path]
-        handler = await continuation(details)
-        if handler is None or path.startswith(OPEN):
-            return handler
-        wrapped = self._wrap(path, handler)
-        self._wrapped[path] = wrapped
-        return wrapped
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Called by generated code, with the handlers of a servicer by name."""
+        wrapped = {name: self._wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+
+    def add_generic_rpc_handlers(self, _handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Called by generated code too, with the same handlers, which no one may reach past the guards."""
 
     def _wrap(self, path: str, handler: Any) -> Any:
         codec = {
@@ -170,9 +167,7 @@ def make_server(
     """
     methods = methods_of(service.descriptors)
     verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks=settings.oidc_jwks)
-    calls = Guarded(methods, chain(methods, service.answers, verifier))
     server = grpc.aio.server(
-        interceptors=[calls],
         maximum_concurrent_rpcs=CONCURRENT_CALLS,
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -181,7 +176,9 @@ def make_server(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
-    service.register(server, database)
+    calls = Guarded(server, methods, chain(methods, service.answers, verifier))
+    service.register(cast(grpc.aio.Server, calls), database)
+    # Health and reflection are open to everyone: they tell nothing that the protos do not.
     healthy = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     names = [descriptor.full_name for descriptor in service.descriptors]

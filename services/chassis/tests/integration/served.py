@@ -176,7 +176,7 @@ async def serving(settings: Settings, database: Database, issuer_key: bytes) -> 
             return grpc.unary_unary_rpc_method_handler(lambda request, _: unary(rpc, request), **codec)
 
         handlers = {method.name: handler(method.name) for method in HOUSE.methods}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HOUSE.full_name, handlers),))
+        server.add_registered_method_handlers(HOUSE.full_name, handlers)
 
     service = Service(name="chassis", descriptors=[HOUSE], answers=ANSWERS, publisher=publication, register=register)
     server, *_ = make_server(service, settings, database)
