@@ -14,6 +14,7 @@ from typing import Any, Final
 from opentelemetry.trace import StatusCode
 from sqlalchemy import Connection, Dialect, Insert, Select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_only
 from sqlmodel import Session
 
 from tulou_chassis.telemetry import statement_span
@@ -126,6 +127,8 @@ def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any
     driver: Any = connection.connection.dbapi_connection
     span = statement_span(connection, text)
     try:
+        if (rows := _straight(connection, text, parameters)) is not None:
+            return rows
         cursor = connection.connection.cursor()
         try:
             cursor.execute(text, parameters)
@@ -147,6 +150,21 @@ def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any
         raise
     finally:
         span.end()
+
+
+def _straight(connection: Connection, text: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
+    """What asyncpg itself gives where each statement stands alone; None where it fails, or where not asyncpg drives."""
+    adapted: Any = connection.connection.dbapi_connection
+    if connection.dialect.driver != "asyncpg" or adapted.isolation_level != "autocommit":
+        return None
+    try:
+        rows: Sequence[Any] = await_only(adapted.driver_connection.fetch(text, *parameters))
+        return rows
+    except TimeoutError:
+        raise
+    except Exception:
+        # SQLAlchemy's cursor meets the same and gives it a name; a read may run twice.
+        return None
 
 
 def _row(form: _Form, record: Sequence[Any]) -> Any:
