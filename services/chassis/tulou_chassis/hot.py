@@ -37,6 +37,8 @@ class _Form:
     row: Callable[..., Any]
     # What turns the driver's values into ours, for the columns that need it.
     processors: Sequence[tuple[int, Processor]]
+    # Whether it may run before its transaction has begun: it writes and locks nothing.
+    alone: bool
 
     def bind(self, values: Mapping[str, Any]) -> Any:
         """The values as the driver takes them."""
@@ -56,7 +58,8 @@ class Hot:
         """The rows, as named tuples; none of an INSERT. Raises sqlalchemy.exc.DBAPIError."""
         connection = _connection(session)
         form = self._form(connection.dialect, values)
-        return [_row(form, one) for one in _execute(connection, form.text, form.bind(values))]
+        rows = _execute(connection, form.text, form.bind(values), alone=form.alone)
+        return [_row(form, one) for one in rows]
 
     def later(self, session: Session, values: Mapping[str, Any]) -> None:
         """Puts an INSERT off to the end of the transaction. Nothing in it may read the row."""
@@ -83,12 +86,16 @@ class Hot:
             # The names are known only here.
             row=namedtuple("Row", [str(column.key) for column in columns]),
             processors=[(place, process) for place, process in enumerate(results) if process],
+            alone=isinstance(self._statement, Select) and self._statement._for_update_arg is None,
         )
         return form
 
 
 def run_waiting(session: Session) -> None:
-    """Runs the INSERTs that were put off: with asyncpg in one statement, which saves a way to PostgreSQL for each.
+    """Runs the INSERTs that were put off, last of all in a transaction.
+
+    With asyncpg they are one statement, which saves a way to PostgreSQL for each; and where nothing was written before
+    them, they need no other transaction than their own, which saves two.
 
     Raises sqlalchemy.exc.DBAPIError.
     """
@@ -102,7 +109,7 @@ def run_waiting(session: Session) -> None:
         return
     forms = [hot._form(connection.dialect, values) for hot, values in waiting]
     bound = [value for form, (_, values) in zip(forms, waiting, strict=True) for value in form.bind(values)]
-    _execute(connection, _together(tuple(form.text for form in forms)), bound)
+    _execute(connection, _together(tuple(form.text for form in forms)), bound, alone=True)
 
 
 @lru_cache(maxsize=100)
@@ -121,13 +128,16 @@ def _connection(session: Session) -> Connection:
     return session.bind if isinstance(session.bind, Connection) else session.connection()
 
 
-def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any]:
-    """What the driver gives. Failures become SQLAlchemy's, which the server knows how to answer."""
+def _execute(connection: Connection, text: str, parameters: Any, *, alone: bool) -> Sequence[Any]:
+    """What the driver gives; `alone` without a BEGIN, which SQLAlchemy's cursor would send first.
+
+    Failures become SQLAlchemy's, which the server knows how to answer.
+    """
     dialect: Any = connection.dialect
     driver: Any = connection.connection.dbapi_connection
     span = statement_span(connection, text)
     try:
-        if (rows := _straight(connection, text, parameters)) is not None:
+        if alone and (rows := _straight(connection, text, parameters)) is not None:
             return rows
         cursor = connection.connection.cursor()
         try:
@@ -153,17 +163,19 @@ def _execute(connection: Connection, text: str, parameters: Any) -> Sequence[Any
 
 
 def _straight(connection: Connection, text: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
-    """What asyncpg itself gives where each statement stands alone; None where it fails, or where not asyncpg drives."""
-    adapted: Any = connection.connection.dbapi_connection
-    if connection.dialect.driver != "asyncpg" or adapted.isolation_level != "autocommit":
+    """What asyncpg itself gives; None where it fails, inside of a transaction, or with another driver."""
+    if connection.dialect.driver != "asyncpg":
+        return None
+    driver: Any = connection.connection.driver_connection
+    if driver.is_in_transaction():
         return None
     try:
-        rows: Sequence[Any] = await_only(adapted.driver_connection.fetch(text, *parameters))
+        rows: Sequence[Any] = await_only(driver.fetch(text, *parameters))
         return rows
     except TimeoutError:
         raise
     except Exception:
-        # SQLAlchemy's cursor meets the same and gives it a name; a read may run twice.
+        # Nothing has happened, or the connection is dead: SQLAlchemy's cursor meets the same and gives it a name.
         return None
 
 
