@@ -30,7 +30,7 @@ def register(server: grpc.aio.Server, _: Database) -> None:
     handler = grpc.unary_unary_rpc_method_handler(
         echo, request_deserializer=EchoRequest.FromString, response_serializer=EchoResponse.SerializeToString
     )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HOUSE.full_name, {"Echo": handler}),))
+    server.add_registered_method_handlers(HOUSE.full_name, {"Echo": handler})
 
 
 if __name__ == "__main__":
