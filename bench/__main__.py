@@ -148,10 +148,16 @@ def print_starts(found: starts.Starts) -> None:
     table = Table("start and memory", "", "goal")
     table.add_row("make up, cold, packages downloaded", f"{found.cold:.1f} s", "90 s")
     table.add_row("make up, warm", f"{found.warm:.1f} s", "12 s", end_section=True)
-    for name, megabytes in found.memory.items():
-        table.add_row(name, f"{megabytes:.0f} MB", "")
-    table.add_row("all", f"{sum(found.memory.values()):.0f} MB", "420 MB", style="bold")
+    for name, held in found.memory.items():
+        table.add_row(name, _memory(held), "")
+    table.add_row("all", _memory(starts.total(found.memory)), "420 MB", style="bold")
+    table.add_row(f"all, with {starts.MORE} servers more", _memory(found.with_more), "900 MB", style="bold")
     out.print(table)
+    out.print("Resident memory; in brackets with what processes share counted once.")
+
+
+def _memory(held: starts.Memory) -> str:
+    return f"{held.resident:.0f} MB ({held.proportional:.0f} MB)"
 
 
 def main() -> None:
@@ -176,8 +182,8 @@ def main() -> None:
             place = folder / database
             with postgresql(folder) if database == "PostgreSQL" else _sqlite(place) as url, staged(url, place) as stage:
                 results += asyncio.run(compare(database, stage, rounds=given.rounds, seconds=given.seconds))
-                loaded = starts.memory(stage.traced)
-                out.print(f"Memory after the load on {database}: {sum(loaded.values()):.0f} MB {loaded}")
+                loaded = starts.total(starts.memory(stage.traced))
+                out.print(f"Memory after the load on {database}: {_memory(loaded)}")
     print_results(results)
     if started:
         print_starts(started)

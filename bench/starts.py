@@ -2,27 +2,46 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+import grpc
 from rich.console import Console
 
 from e2e.providers.cities import free_first_port
 from tulou_city import supervise
-from tulou_city.layout import ROOT, City
+from tulou_city.layout import HOST, ROOT, City
+from tulou_city.services import SERVICES
 
-MB = 2**20
+MB: Final = 2**20
+# The services that are planned beside the first one.
+MORE: Final = 5
+# Their ports, counted from the city's first; the city itself leaves these free.
+MORE_OFFSET: Final = 40
+SETTLE_SECONDS: Final = 3
+START_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Megabytes: what is resident, and the same with each page that processes share counted once in all."""
+
+    resident: float
+    proportional: float
 
 
 @dataclass(frozen=True)
 class Starts:
-    """Seconds of `make up DETACH=1`, and megabytes of resident memory of each process."""
+    """Seconds of `make up DETACH=1`, the memory of each process, and that of all with five more servers."""
 
     cold: float
     warm: float
-    memory: dict[str, float]
+    memory: dict[str, Memory]
+    with_more: Memory
 
 
 def measure(out: Console) -> Starts:
@@ -40,19 +59,47 @@ def measure(out: Console) -> Starts:
             _make(clone, city, "stop")
             with out.status("make up, warm"):
                 warm = _make(clone, city, "up", "DETACH=1")
-            return Starts(cold, warm, memory(city))
+            time.sleep(SETTLE_SECONDS)
+            alone = memory(city)
+            with out.status(f"{MORE} servers more"):
+                _start_more(city)
+            return Starts(cold, warm, alone, total(memory(city)))
         finally:
             supervise.stop(city)
 
 
-def memory(city: City) -> dict[str, float]:
-    """Megabytes of resident memory of each process of a running city, by name."""
+def memory(city: City) -> dict[str, Memory]:
+    """The memory of each process of a running city, by name."""
     names = {state["pid"]: name for name, state in (supervise.states(city) or {}).items()}
-    found: dict[str, float] = {}
+    found: dict[str, Memory] = {}
     for process in supervise.members(city):
+        held = process.memory_full_info()
         name = names.get(process.pid, process.name())
-        found[name] = found.get(name, 0) + process.memory_info().rss / MB
+        one = Memory(held.rss / MB, held.pss / MB)
+        found[name] = total({"before": found[name], "here": one}) if name in found else one
     return found
+
+
+def total(found: dict[str, Memory]) -> Memory:
+    """All together."""
+    return Memory(sum(one.resident for one in found.values()), sum(one.proportional for one in found.values()))
+
+
+def _start_more(city: City) -> None:
+    """As many servers more as services are planned, standing for them. They carry the city's mark and end with it."""
+    name = SERVICES[0].name
+    for number in range(MORE):
+        address = f"{HOST}:{city.port + MORE_OFFSET + 2 * number}"
+        own = {
+            "TULOU_GRPC_ADDRESS": address,
+            "TULOU_METRICS_ADDRESS": f"{HOST}:{city.port + MORE_OFFSET + 2 * number + 1}",
+        }
+        with (city.var / f"log/more-{number}.log").open("w") as log:
+            command = [sys.executable, "-m", f"tulou_{name}", "serve"]
+            subprocess.Popen(command, env=city.environment(name) | own, stdout=log, stderr=log)
+        with grpc.insecure_channel(address) as channel:
+            grpc.channel_ready_future(channel).result(START_SECONDS)
+    time.sleep(SETTLE_SECONDS)
 
 
 def _make(clone: Path, city: City, *arguments: str) -> float:
