@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection, Dialect, Engine, event, insert, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session
@@ -163,10 +164,13 @@ class _Kept:
         self._idle: list[Connection] = []
 
     async def read(self, query: Callable[[Session], T]) -> T:
-        """Runs a query. Raises TimeoutError when no connection gets free."""
+        """Runs a query. Raises sqlalchemy.exc.TimeoutError when no connection gets free."""
         if self._free.locked():
-            async with asyncio.timeout(POOL_SECONDS):
-                await self._free.acquire()
+            try:
+                async with asyncio.timeout(POOL_SECONDS):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise PoolTimeout(f"no connection for reading got free in {POOL_SECONDS} s") from None
         else:
             await self._free.acquire()
         try:
@@ -184,8 +188,9 @@ class _Kept:
         except BaseException as error:
             connection.close()
             if isinstance(error, DBAPIError) and error.connection_invalidated:
-                # The others are dead too; the pool renews what it is given back.
+                # The others are dead too.
                 self.close()
+                self._engine.dispose()
             raise
         self._idle.append(connection)
         return answer

@@ -6,15 +6,15 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import grpc
 import psycopg
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from sqlalchemy import Integer, insert, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Integer, bindparam, insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.util import await_only
 from sqlmodel import Field, MetaData, Session, SQLModel, col, func, select
 
@@ -242,6 +242,49 @@ async def test_of_inserts_that_were_put_off_all_are_done_or_none(database: Datab
     assert texts(sync) == []
 
 
+async def test_what_was_written_before_them_goes_with_them(database: Database, sync: SyncDatabase) -> None:
+    def operation(session: Session) -> None:
+        session.add(Drawer(text="a"))
+        session.flush()
+        PUT_OFF.later(session, {"id": 7, "text": "a"})
+
+    with pytest.raises(IntegrityError):
+        await database.write(operation)
+    assert texts(sync) == []
+
+
+ONE: Final = Hot(select(Drawer.text).where(col(Drawer.text) == bindparam("text")))  # type: ignore[arg-type]
+
+
+async def test_a_read_sees_what_has_been_written_and_no_more(database: Database) -> None:
+    def ask(session: Session) -> list[Any]:
+        return ONE.run(session, {"text": "a"})
+
+    assert await database.read(ask) == []
+    await database.write(put("a"))
+    assert [row.text for row in await database.read(ask)] == ["a"]
+
+
+async def test_of_many_readings_one_fails_when_their_connections_are_cut(
+    database: Database, url: str, request: pytest.FixtureRequest
+) -> None:
+    if url.startswith("sqlite"):
+        return
+
+    def ask(session: Session) -> list[Any]:
+        await_only(asyncio.sleep(0.01))
+        return ONE.run(session, {"text": "a"})
+
+    await asyncio.gather(*(database.read(ask) for _ in range(5)))
+    with psycopg.connect(request.getfixturevalue("postgres_admin_url"), autocommit=True) as connection:
+        name = url.rpartition("/")[2]
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+    with pytest.raises(DBAPIError):
+        await database.read(ask)
+    for _ in range(5):
+        assert await database.read(ask) == []
+
+
 async def test_a_read_that_takes_long_is_left_to_a_thread(database: Database, url: str) -> None:
     asked: list[bool] = []
 
@@ -316,15 +359,16 @@ async def test_a_database_that_is_not_there_is_unavailable(house: Served, gone: 
     await database.close()
 
 
+@pytest.mark.parametrize("way", ["read", "write"])
 async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
-    url: str, house: Served, monkeypatch: pytest.MonkeyPatch
+    way: str, url: str, house: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if url.startswith("sqlite"):
         # There the calls wait for a thread, at most until their deadline.
         return
+    monkeypatch.setattr("tulou_chassis.db.POOL_SECONDS", 0.1)
     database = Database(url, pool=1, publisher=publication)
-    _, writer, *_ = database.engines
-    monkeypatch.setattr(writer.pool, "_timeout", 0.1)
+    go = getattr(database, way)
     leave, taken = asyncio.Event(), asyncio.Event()
 
     def hold(session: Session) -> None:
@@ -332,16 +376,18 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(
         await_only(leave.wait())
 
     async def do(asked: Any) -> Any:
-        return await database.write(put(asked.text))
+        return await go(put(asked.text))
 
     house.does["Write"] = do
-    holding = asyncio.create_task(database.write(hold))
+    holding = asyncio.create_task(go(hold))
     await taken.wait()
     with pytest.raises(Refused) as refused:
         await house.call("Write", write("a"))
     leave.set()
     await holding
     assert refused.value.info.reason == "UNAVAILABLE"
+    # It was given back.
+    await go(lambda session: session.execute(select(1)))
     await database.close()
 
 
