@@ -49,7 +49,9 @@ def measure(out: Console) -> Starts:
     with tempfile.TemporaryDirectory(prefix="tulou-bench-") as folder:
         clone = Path(folder) / "tulou"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        city = City(port=free_first_port(), var=clone / "var", database_url="", amqp_uri="")
+        var = clone / "var"
+        database_url = f"sqlite:///{var}/db/{{service}}.db"
+        city = City(port=free_first_port(), var=var, database_url=database_url, amqp_uri="")
         with out.status("Downloading the packages, which does not count"):
             _make(clone, city, ".venv/packages")
             _make(clone, city, "clean")
