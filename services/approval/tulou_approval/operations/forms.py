@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import jsonschema_rs
 
 from tulou_chassis.violations import Violation
 
@@ -65,7 +64,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     # Looked for first: to follow a reference, the validator would fetch whatever address it names.
     if schema.get("$schema", DIALECT) != DIALECT or schema.get("type") != "object" or _refers(own):
         raise SchemaInvalid
-    if not jsonschema_rs.meta.is_valid(dict(schema)):
+    if not _library().meta.is_valid(dict(schema)):
         raise SchemaInvalid
     try:
         _validator(json.dumps(schema, sort_keys=True))
@@ -82,7 +81,14 @@ def _refers(node: object) -> bool:
 
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> Any:
-    return jsonschema_rs.Draft202012Validator(json.loads(schema), validate_formats=True)
+    return _library().Draft202012Validator(json.loads(schema), validate_formats=True)
+
+
+def _library() -> Any:
+    # Loaded with the first form: it holds 3 MB, which the worker never needs.
+    import jsonschema_rs
+
+    return jsonschema_rs
 
 
 def _missing(error: Any, keyword: str) -> list[str]:
