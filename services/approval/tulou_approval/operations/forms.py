@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-
 from tulou_chassis.violations import Violation
 
 MAX_ERRORS: Final = 50
