@@ -4,7 +4,9 @@ Where telemetry is exported the same records go to OpenTelemetry, so that they c
 """
 
 import asyncio
+import atexit
 import logging
+import os
 import sys
 import time
 from collections.abc import MutableMapping
@@ -60,6 +62,9 @@ class Lines:
 def configure_logs(service: str, settings: Settings) -> None:
     """Sends structlog's and the standard library's records to standard output as JSON."""
     level: int = getattr(logging, settings.log_level)
+    # Not sys.stdout.buffer, which under PYTHONUNBUFFERED has no buffer.
+    output = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
+    atexit.register(output.flush)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -71,7 +76,7 @@ def configure_logs(service: str, settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: Lines(sys.stdout.buffer),
+        logger_factory=lambda *_: Lines(output),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)

@@ -53,7 +53,7 @@ class Guarded:
     """Stands for the server where servicers are added to it, and puts the guards around each of their methods.
 
     The methods become generic handlers, and no interceptor finds them: for each call gRPC would make a chain of its
-    interceptors anew, and wait anew for the next call of every method it was told by name (measured: 0.04 ms a call).
+    interceptors anew, and wait anew for the next call of every method it was told by name (measured: 0.03 ms a call).
     """
 
     def __init__(self, server: grpc.aio.Server, methods: Mapping[str, Method], guards: Sequence[Guard]) -> None:
