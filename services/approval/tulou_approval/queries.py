@@ -312,7 +312,7 @@ def list_items(session: Session, *, filter: ItemFilter, after: str, limit: int) 
     if filter.level:
         query = query.where(ItemVersion.level == filter.level)
     if filter.query:
-        query = query.where(col(ItemVersion.name).contains(filter.query, autoescape=True))
+        query = query.where(col(ItemVersion.name).icontains(filter.query, autoescape=True))
     return session.exec(query.order_by(col(ItemVersion.code)).limit(limit)).all()
 
 

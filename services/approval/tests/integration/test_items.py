@@ -338,6 +338,11 @@ def test_items_are_listed_by_code_and_filtered(office: Office) -> None:
     assert pages == codes()
 
 
+def test_a_search_takes_small_letters_for_capitals(office: Office) -> None:
+    code = published(office, name="医用CT机配置许可").code
+    assert [one.code for one in office.ask("ListItems", query="ct机").items] == [code]
+
+
 def test_departments_are_listed_with_what_they_handle(office: Office) -> None:
     departments = {one.code: one for one in office.ask("ListDepartments").departments}
     assert len(departments) == 32
