@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.credit.tests.hostile.recipes import FIRM, LICENCE, ORGAN, PENALTY, PERSON, TRADER, csv_file
+from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.intake import read_rows
 from tulou_credit.intake.columns import COLUMN_SETS, LICENCE_790, LICENCE_2015, PENALTY_790, ColumnSet, Kind
 from tulou_credit.intake.report import (
@@ -19,7 +20,7 @@ from tulou_credit.intake.report import (
     quarantine_csv,
     quote,
 )
-from tulou_credit.intake.rows import Licence, Penalty, SubjectKind, judged
+from tulou_credit.intake.rows import Licence, Penalty, judged
 from tulou_credit.intake.table import Row
 
 TODAY = date(2024, 6, 1)

@@ -10,22 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from tulou_civics.identifiers import InvalidIdentifier, check_credit_code, check_resident_id, mask_identity
+from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.intake.columns import PENALTY_CATEGORIES, Column, ColumnSet, Kind, Type
 from tulou_credit.intake.report import RUN_BY_SPREADSHEETS, Breach, Rejected
 from tulou_credit.intake.table import Row
-
-
-class SubjectKind(StrEnum):
-    """The category of a subject (行政相对人类别)."""
-
-    ORGANISATION = "ORGANISATION"
-    SOLE_TRADER = "SOLE_TRADER"
-    PERSON = "PERSON"
-
 
 _KINDS = {
     "法人及非法人组织": SubjectKind.ORGANISATION,

@@ -1,0 +1,1 @@
+"""What is written: one keyword-only function per use case."""

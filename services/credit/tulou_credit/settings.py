@@ -1,0 +1,13 @@
+"""What the credit service is told by its environment beside what every service is."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from tulou_chassis.settings import Settings
+
+
+class CreditSettings(Settings):
+    """Settings (`TULOU_…`) of the credit service."""
+
+    blob_dir: Path = Field(description="where uploaded files are kept")
