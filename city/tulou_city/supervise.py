@@ -71,8 +71,15 @@ def stop(city: City) -> int:
         for process in members(city):
             with suppress(psutil.NoSuchProcess):
                 end(process)
-        _wait_while(lambda: bool(members(city)), 5)
+        _wait_while(lambda: any(map(_is_there, running)) or bool(members(city)), 5)
     return len(running)
+
+
+def _is_there(process: psutil.Process) -> bool:
+    # One that is about to end has lost the mark already, and has its ports still.
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _wait_while(condition: Callable[[], bool], seconds: float) -> None:
