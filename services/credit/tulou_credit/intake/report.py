@@ -93,6 +93,18 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "RESIDENT_ID": ("身份证号 {detail} 有误", "{detail} is no identity number"),
     "IDENTITY_FORM": ("证件号码 {detail} 格式有误", "{detail} is no number of this kind"),
     "NOT_FOR_PERSON": ("相对人为自然人时应为空", "must be empty for a natural person"),
+    # The catalogue (信用信息目录), by which good rows are taken or not
+    "TYPE_NOT_PUBLISHED": ("信用信息目录没有此类信息", "the catalogue has no such type of record"),
+    "SOURCE_NOT_ALLOWED": (
+        "信用信息目录不允许本部门报送此类信息或此类主体",
+        "the catalogue does not let this department send such records, or any of such subjects",
+    ),
+    "CONTENT_NOT_ALLOWED": ("不符合信用信息目录的要求：{detail}", "not as the catalogue asks: {detail}"),
+    # The import
+    "GAVE_UP": (
+        "处理 {detail} 次未成功，已停止，请联系平台",
+        "{detail} attempts took no row and it was stopped; tell the platform",
+    ),
 }
 
 _LONG_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z -]{5,}[0-9A-Za-z]")
