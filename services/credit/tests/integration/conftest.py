@@ -1,0 +1,30 @@
+"""What the credit service's integration tests share: a migrated database, keys, decisions to put."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.credit.tests.store import Store
+from tulou_chassis.keyring import Keyring, create_keyring
+from tulou_civics.calendar import WorkCalendar
+from tulou_credit.wiring import House
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Keys of the run's own, and the calendar."""
+    path: Path = tmp_path_factory.mktemp("credit") / "keyring.json"
+    create_keyring(path)
+    return House(keyring=Keyring.load(path), calendar=WorkCalendar.load())
+
+
+@pytest.fixture(scope="module")
+def store(database_url: str, house: House) -> Iterator[Store]:
+    """A migrated database of the module's own with the first catalogue, on SQLite and on PostgreSQL."""
+    # Credit is not among the city's services yet, so it takes the database of none of them.
+    store = Store(database_url.replace("{service}", "chassis"), house)
+    store.prepare()
+    with closing(store.database):
+        yield store

@@ -1,0 +1,1 @@
+"""The catalogue of credit information that a city begins with, as data."""
