@@ -33,7 +33,7 @@ OF_PERSON: Final = {
     "ZJLX": "身份证",
     "ZJHM": PERSON,
 }
-_OF_SUBJECT: Final = frozenset({"LB", "MC", "SHXYM", "SWDJ", "ZJLX", "ZJHM"})
+_OF_SUBJECT: Final = frozenset({"LB", "MC", "SHXYM", "GSZC", "ZZJG", "SWDJ", "SYDW", "SHZZ", "ZJLX", "ZJHM"})
 _SERIALS: Final = itertools.count(1)
 
 
