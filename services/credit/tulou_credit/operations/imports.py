@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date, datetime
@@ -130,16 +130,18 @@ def step(
         return False
     outcomes: Counter[Outcome] = Counter()
     rejected: list[tuple[Rejected, bool]] = []
+    characters = found.kept_characters
     for one in rows:
         put = quarantine.take(session, import_id=import_id, source=found.source, judged=one, now=now, house=house)
         if isinstance(put, Rejected):
             # A workbook can hold a long text once and show it in a million cells.
-            kept = put if found.kept_characters < MAX_FILE_BYTES else replace(put, values={})
-            found.kept_characters += _characters(kept)
+            kept = put if characters < MAX_FILE_BYTES else replace(put, values={})
+            characters += _characters(kept.values)
             rejected.append((kept, bool(one.row.breaches)))
         else:
             outcomes[put.outcome] += 1
     quarantine.keep(session, import_id=import_id, rows=rejected, house=house)
+    found.kept_characters = characters
     found.rows_done += len(rows)
     found.rows_created += outcomes[Outcome.CREATED]
     found.rows_unchanged += outcomes[Outcome.UNCHANGED]
@@ -266,7 +268,7 @@ def _chunks(rows: Iterator[Row], today: date) -> Iterator[list[quarantine.Judged
         if row is None:
             break
         chunk.append(quarantine.judge(row, today=today))
-        characters += sum(map(len, row.values.values()))
+        characters += _characters(row.values)
         if len(chunk) == CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
             yield chunk
             chunk, characters = [], 0
@@ -276,8 +278,8 @@ def _chunks(rows: Iterator[Row], today: date) -> Iterator[list[quarantine.Judged
         raise unreadable
 
 
-def _characters(rejected: Rejected) -> int:
-    return sum(map(len, rejected.values.values()))
+def _characters(values: Mapping[str, str]) -> int:
+    return sum(map(len, values.values()))
 
 
 def _held(session: Session, import_id: str, holder: str, after: int, now: datetime) -> Import:

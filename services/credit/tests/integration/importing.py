@@ -1,0 +1,143 @@
+"""What the tests of imports share: an empty credit database, files with many rows, and a process that imports one.
+
+As a program, `python -m services.credit.tests.integration.importing` with URL, keyring, file, import and holder runs
+that import, and with a number behind them kills itself in the middle of the transaction in which it puts that row.
+"""
+
+import csv
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, Final
+
+from google.protobuf.struct_pb2 import Struct
+from stdnum.cn import ric, uscc
+
+from services.credit.tests.hostile.recipes import LICENCE, ORGAN
+from services.credit.tests.store import MIGRATIONS
+from tulou_chassis.events import Publication
+from tulou_chassis.keyring import Keyring
+from tulou_chassis.migrations import migrate
+from tulou_chassis.syncdb import SyncDatabase
+from tulou_civics.calendar import WorkCalendar
+from tulou_credit.domain.happenings import RecordHappening
+from tulou_credit.intake.columns import LICENCE_790
+from tulou_credit.operations import catalogue, imports, records
+from tulou_credit.seed.load import load_catalogue
+from tulou_credit.wiring import House
+
+NOW: Final = datetime(2024, 6, 3, 1, 0, tzinfo=UTC)
+SOURCE: Final = "SCJG"
+# Every so many rows one is of a person, and one is wrong.
+PERSON_EVERY: Final = 5
+WRONG_EVERY: Final = 97
+
+
+def publication(happened: object) -> Publication:
+    """What happened as an event of a made-up kind."""
+    assert isinstance(happened, RecordHappening)
+    payload = Struct()
+    payload.update({"happened": type(happened).__name__, **vars(happened)})
+    return Publication(subject=happened.record_id, region=happened.region_code, payload=payload)
+
+
+def opened(url: str) -> SyncDatabase:
+    """The database, brought to the newest schema, with the first catalogue."""
+    migrate(url, MIGRATIONS)
+    database = SyncDatabase(url, publisher=publication)
+    database.write(lambda session: catalogue.seed(session, entries=load_catalogue(), now=NOW))
+    return database
+
+
+def house_of(keyring: Path) -> House:
+    """The keys of a file, and the calendar of no files."""
+    return House(keyring=Keyring.load(keyring), calendar=WorkCalendar.load(()))
+
+
+def person_number(count: int) -> str:
+    """A made-up identity number that passes its check."""
+    born = date(1950, 1, 1) + timedelta(days=count // 900)
+    stem = f"350602{born:%Y%m%d}{count % 900 + 100}"
+    return stem + ric.calc_check_digit(f"{stem}0")
+
+
+def firm_code(count: int) -> str:
+    """A made-up credit code that passes its check."""
+    stem = f"91350602MA{count:07d}"
+    return stem + uscc.calc_check_digit(stem)
+
+
+def is_wrong(count: int) -> bool:
+    """Whether the row of `generated` is wrong."""
+    return count % WRONG_EVERY == WRONG_EVERY - 1
+
+
+def row_of(count: int) -> Mapping[str, str]:
+    """A licence; each subject has ten."""
+    row = {**LICENCE, "XK_WSH": f"漳市监许〔2024〕{count}号", "XK_LYDWDM": ORGAN}
+    if count % PERSON_EVERY == 0:
+        row |= {"XK_XDR_LB": "自然人", "XK_XDR_SHXYM": "", "XK_XDR_MC": f"张{count // 50}", "XK_FRDB": ""}
+        row |= {"XK_XDR_ZJLX": "身份证", "XK_XDR_ZJHM": person_number(count // 50)}
+    else:
+        row |= {"XK_XDR_SHXYM": firm_code(count // 10), "XK_XDR_MC": f"漳州第{count // 10}茶厂"}
+    if is_wrong(count):
+        row["XK_JDRQ"] = "2024-02-30"
+    return row
+
+
+def generated(rows: int) -> bytes:
+    """A file of so many licences: the first is row 2."""
+    return csv_of(row_of(count) for count in range(rows))
+
+
+def csv_of(rows: Iterator[Mapping[str, str]]) -> bytes:
+    """A file of licences."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(LICENCE_790.by_name), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def blob(content: bytes) -> Callable[[str], AbstractContextManager[IO[bytes]]]:
+    """A store that holds this one file."""
+    return lambda _sha256: io.BytesIO(content)
+
+
+def _kill_at(number: int) -> None:
+    put: Any = records.put
+    calls = 0
+
+    def counted(*given: Any, **named: Any) -> records.Put:
+        nonlocal calls
+        calls += 1
+        found: records.Put = put(*given, **named)
+        if calls == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    records.put = counted
+
+
+def main(url: str, keyring: str, file: str, import_id: str, holder: str, kill_at: str = "0") -> None:
+    """See this module."""
+    _kill_at(int(kill_at))
+    with closing(SyncDatabase(url, publisher=publication)) as database, Path(file).open("rb") as stream:
+        imports.run(
+            database,
+            import_id=import_id,
+            holder=holder,
+            open_blob=lambda _sha256: stream,
+            clock=lambda: NOW,
+            house=house_of(Path(keyring)),
+            stop=lambda: False,
+        )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
