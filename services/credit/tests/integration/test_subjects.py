@@ -17,11 +17,12 @@ from tulou_credit.queries import SubjectFilter, SubjectNotFound
 
 def put(store: Store, code: str, name: str, told_on: date, **more: Any) -> Subject:
     told = subjects.Description(kind=SubjectKind.ORGANISATION, code=code, name=name, told_on=told_on, **more)
-    return store.write(
+    ref = store.write(
         lambda session: subjects.put(
             session, told=told, actor="test", organisation="SCJG", now=noon(told_on), house=store.house
         )
     )
+    return store.read(lambda session: queries.get_subject(session, subject_id=ref.id))
 
 
 def former(store: Store, subject: Subject) -> list[tuple[str, date, date]]:

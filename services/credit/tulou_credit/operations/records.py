@@ -4,17 +4,16 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
+from sqlalchemy import bindparam, insert
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from tulou_chassis.events import emit
 from tulou_chassis.history import Entry, Head, append
-from tulou_civics.rules import NoRuleSet
-from tulou_credit.domain import publicity
-from tulou_credit.domain.catalogue import Openness, PublicityRule
-from tulou_credit.domain.decisions import last_public_day, penalty_field, penalty_kinds
+from tulou_chassis.hot import Hot
 from tulou_credit.domain.happenings import (
     RecordArchived,
     RecordPublished,
@@ -26,14 +25,20 @@ from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import Record, RecordType, RecordVersion, Subject
 from tulou_credit.operations import subjects
 from tulou_credit.operations.content import content_of, resealed, sealed
+from tulou_credit.operations.publicity import publicity_of, valid_to_of
 from tulou_credit.operations.schemas import check_content
 from tulou_credit.queries import get_record, get_subject, get_type
 from tulou_credit.wiring import House
 
 TIMER: Final = "timer"
 EVERYONE: Final = "*"
-# 2099-12-31 is the standard's way to say without end.
-_OPEN_END: Final = date(2099, 12, 31)
+_RECORDS: Final = Record.__table__  # type: ignore[attr-defined]
+# All that nearly every row of an import needs: measured, four times as many a second as through the ORM.
+_FIND: Final = Hot(
+    select_columns(_RECORDS.c.id, _RECORDS.c.content_hash).where(_RECORDS.c.natural_key == bindparam("key"))
+)
+_INSERT: Final = Hot(insert(_RECORDS))
+_INSERT_VERSION: Final = Hot(insert(RecordVersion.__table__))  # type: ignore[attr-defined]
 
 
 class SourceNotAllowed(Exception):
@@ -72,8 +77,12 @@ def put(
     key = house.keyring.index(json.dumps(decision.natural_key, ensure_ascii=False))
     # Keyed too: all else of a content is public, so that a plain hash would tell the number to who tries them all.
     content_hash = house.keyring.index(decision.content_hash)
-    record = session.exec(select(Record).where(Record.natural_key == key).with_for_update()).first()
-    if record is not None and _is_known(session, record, content_hash):
+    found = _FIND.run(session, {"key": key})
+    if found and _is_known(session, found[0], content_hash):
+        return Put(Outcome.UNCHANGED, found[0].id)
+    record = get_record(session, record_id=found[0].id, for_update=True) if found else None
+    if record and _is_known(session, record, content_hash):
+        # Another transaction put it while this one waited for the row.
         return Put(Outcome.UNCHANGED, record.id)
     entry = _type(session, decision, source)
     content, in_clear = content_of(decision)
@@ -83,28 +92,31 @@ def put(
     )
     record_id = record.id if record else str(uuid.uuid4())
     number = record.newest + 1 if record else 1
-    version = RecordVersion(
-        record_id=record_id,
-        number=number,
-        subject_id=subject.id,
-        type_code=entry.code,
-        type_version=entry.version,
-        content_hash=content_hash,
-        content=content,
-        sealed=sealed(in_clear, record_id, number, house),
-        organ_code=decision.organ_code,
-        organ_name=decision.organ,
-        decided_on=decision.decided_on,
-        valid_from=decision.decided_on,
-        valid_to=_valid_to(decision),
-        source=source,
-        origin=origin,
-        known_from=now,
-        **_publicity(decision, entry, house),
-    )
+    version = {
+        "record_id": record_id,
+        "number": number,
+        "subject_id": subject.id,
+        "type_code": entry.code,
+        "type_version": entry.version,
+        "content_hash": content_hash,
+        "content": content,
+        "sealed": sealed(in_clear, record_id, number, house),
+        "organ_code": decision.organ_code,
+        "organ_name": decision.organ,
+        "decided_on": decision.decided_on,
+        "valid_from": decision.decided_on,
+        "valid_to": valid_to_of(decision),
+        **publicity_of(decision, entry, house),
+        # A decision that was withdrawn, or lifted by repair, does not come back by being sent with another word in it.
+        "lifted_on": _known(session, record).lifted_on if record else None,
+        "source": source,
+        "origin": origin,
+        "known_from": now,
+        "known_to": None,
+    }
     if record is None:
         return _create(session, decision, version, key, subject, now, house)
-    return _supersede(session, record, version, subject, now, house)
+    return _supersede(session, record, RecordVersion(**version), subject, now, house)
 
 
 def withdraw(session: Session, *, record_id: str, reason: WithdrawalReason, now: datetime, house: House) -> None:
@@ -152,7 +164,7 @@ def archive_due(session: Session, *, now: datetime, limit: int, house: House) ->
     return len(due)
 
 
-def _is_known(session: Session, record: Record, content_hash: str) -> bool:
+def _is_known(session: Session, record: Any, content_hash: str) -> bool:
     """Also what was superseded: a file that is sent again must not undo corrections that came after it."""
     if record.content_hash == content_hash:
         return True
@@ -187,100 +199,64 @@ def _description(decision: Licence | Penalty) -> subjects.Description:
     )
 
 
-def _valid_to(decision: Licence | Penalty) -> date | None:
-    """The first day on which it is not so any more. That a penalty was given stays true for ever."""
-    if isinstance(decision, Penalty) or decision.valid_to is None or decision.valid_to >= _OPEN_END:
-        return None
-    return decision.valid_to + timedelta(days=1)
-
-
-def _publicity(decision: Licence | Penalty, entry: RecordType, house: House) -> dict[str, Any]:
-    """The columns that say from when to when it is public."""
-    shown = entry.openness == Openness.PUBLIC
-    if entry.publicity == PublicityRule.PENALTY and isinstance(decision, Penalty):
-        return _penalty_publicity(decision, shown, house)
-    if not shown or entry.publicity != PublicityRule.VALIDITY:
-        return {}
-    valid_to = _valid_to(decision)
-    return {
-        "public_from": decision.decided_on,
-        "public_until": None if valid_to is None else valid_to - timedelta(days=1),
-    }
-
-
-def _penalty_publicity(decision: Penalty, shown: bool, house: House) -> dict[str, Any]:
-    penalty = publicity.Penalty(
-        decided_on=decision.decided_on,
-        kinds=penalty_kinds(decision.categories, content=decision.content),
-        field=penalty_field(decision.legal_basis),
-        # Who sends an end of publicity with a minor one finds that it needs publishing.
-        publish_minor=decision.public_until is not None,
-    )
-    try:
-        rules = publicity.publicity(penalty, calendar=house.calendar)
-    except NoRuleSet:
-        # Decided before there were rules: not published, for nothing would say for how long.
-        return {}
-    columns: dict[str, Any] = {"severity": rules.severity.value, "rule_set": rules.rule_set}
-    if not (shown and rules.published):
-        return columns
-    return {
-        **columns,
-        "minimum_end": rules.minimum_end,
-        "public_from": decision.decided_on,
-        "public_until": last_public_day(rules, told=decision.public_until),
-    }
-
-
 def _create(
     session: Session,
     decision: Licence | Penalty,
-    version: RecordVersion,
+    version: Mapping[str, Any],
     key: str,
-    subject: Subject,
+    subject: subjects.Ref,
     now: datetime,
     house: House,
 ) -> Put:
     today = civil_date(now)
-    record = Record(
-        id=version.record_id,
-        subject_id=subject.id,
-        type_code=version.type_code,
-        natural_key=key,
-        content_hash=version.content_hash,
-        state=RecordState.CURRENT,
-        source=version.source,
-        received_on=today,
-        days_late=days_late(decided_on=decision.decided_on, received_on=today, calendar=house.calendar),
-        newest=1,
-        created_at=now,
-        updated_at=now,
+    record_id = version["record_id"]
+    entry = Entry(
+        action="CREATE", time=now, actor=version["origin"], organisation=version["source"], details={"version": 1}
     )
-    _set_timer(record, version, today)
-    _record(session, record, "CREATE", version.origin, version.source, {"version": 1}, now, house)
-    session.add(record)
-    session.flush()
-    session.add(version)
-    session.flush()
-    if _is_public(version, today):
-        emit(session, RecordPublished(**_ids(record, subject)))
-    return Put(Outcome.CREATED, record.id)
+    head = append(session, house.keyring, record_id, Head(), entry)
+    record = {
+        "id": record_id,
+        "subject_id": subject.id,
+        "type_code": version["type_code"],
+        "natural_key": key,
+        "content_hash": version["content_hash"],
+        "state": RecordState.CURRENT.value,
+        "disputed": False,
+        "source": version["source"],
+        "received_on": today,
+        "days_late": days_late(decided_on=decision.decided_on, received_on=today, calendar=house.calendar),
+        **_timer(version["public_until"], None, today),
+        "newest": 1,
+        "created_at": now,
+        "updated_at": now,
+        "history_sequence": head.sequence,
+        "history_hash": head.hash,
+        "version": 1,
+    }
+    _INSERT.run(session, record)
+    _INSERT_VERSION.run(session, version)
+    if _is_public(version["public_from"], version["public_until"], None, today):
+        ids = {"record_id": record_id, "subject_id": subject.id, "type_code": version["type_code"]}
+        emit(session, RecordPublished(**ids, region_code=subject.region_code))
+    return Put(Outcome.CREATED, record_id)
 
 
 def _supersede(
-    session: Session, record: Record, version: RecordVersion, subject: Subject, now: datetime, house: House
+    session: Session, record: Record, version: RecordVersion, subject: subjects.Ref, now: datetime, house: House
 ) -> Put:
     today = civil_date(now)
     was = _known(session, record)
-    # A decision that was withdrawn, or lifted by repair, does not come back by being sent with another word in it.
-    version.lifted_on = was.lifted_on
     record.content_hash = version.content_hash
-    _set_timer(record, version, today)
+    timer = _timer(version.public_until, version.lifted_on, today)
+    # What was archived before stays archived since then.
+    record.archived_on = timer["archived_on"] and (record.archived_on or timer["archived_on"])
+    record.archive_after = timer["archive_after"]
     _append_version(session, record, was, version, now)
     details = {"version": version.number}
     _record(session, record, "SUPERSEDE", version.origin, version.source, details, now, house)
     session.flush()
-    if _is_public(was, today) or _is_public(version, today):
+    spans = [(each.public_from, each.public_until, each.lifted_on) for each in (was, version)]
+    if any(_is_public(*span, today) for span in spans):
         emit(session, RecordSuperseded(**_ids(record, subject)))
     return Put(Outcome.SUPERSEDED, record.id)
 
@@ -302,21 +278,20 @@ def _append_version(
     session.add(version)
 
 
-def _set_timer(record: Record, version: RecordVersion, today: date) -> None:
-    """Lets the timer wait for the end of publicity; what came after it is archived as it comes."""
-    end = version.public_until
-    over = end is not None and end < today
-    record.archived_on = (record.archived_on or today) if over else None
-    record.archive_after = None if over or version.lifted_on else end
+def _timer(public_until: date | None, lifted_on: date | None, today: date) -> dict[str, date | None]:
+    """Lets the timer wait for the end of publicity; what comes after it is archived as it comes."""
+    over = public_until is not None and public_until < today
+    waits = not over and lifted_on is None
+    return {"archived_on": today if over else None, "archive_after": public_until if waits else None}
 
 
-def _is_public(version: RecordVersion, today: date) -> bool:
-    begun = version.public_from is not None and version.public_from <= today
-    over = version.public_until is not None and version.public_until < today
-    return begun and not over and (version.lifted_on is None or version.lifted_on > today)
+def _is_public(public_from: date | None, public_until: date | None, lifted_on: date | None, today: date) -> bool:
+    begun = public_from is not None and public_from <= today
+    over = public_until is not None and public_until < today
+    return begun and not over and (lifted_on is None or lifted_on > today)
 
 
-def _ids(record: Record, subject: Subject) -> dict[str, str]:
+def _ids(record: Record, subject: Subject | subjects.Ref) -> dict[str, str]:
     return {
         "record_id": record.id,
         "subject_id": subject.id,

@@ -4,18 +4,36 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import bindparam, insert
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from tulou_chassis.history import Entry, Head, append
+from tulou_chassis.hot import Hot
 from tulou_chassis.keyring import Keyring
 from tulou_civics.divisions import current_code, divisions
 from tulou_civics.identifiers import mask_identity
 from tulou_credit.domain.subjects import SubjectKind, SubjectStatus, name_key
 from tulou_credit.models import FormerName, Subject
-from tulou_credit.queries import number_index, subject_by_code, subject_by_number
+from tulou_credit.queries import number_index
 from tulou_credit.wiring import House
+
+_SUBJECTS: Final = Subject.__table__  # type: ignore[attr-defined]
+# What a decision may change, and what tells whom it is about.
+_COMPARED: Final = select_columns(
+    *(
+        _SUBJECTS.c[name]
+        for name in (
+            *("id", "kind", "name", "name_key", "name_since", "told_on", "status", "region_code"),
+            *("representative", "representative_index"),
+        )
+    )
+)
+_BY_CODE: Final = Hot(_COMPARED.where(_SUBJECTS.c.code == bindparam("code")))
+_BY_NUMBER: Final = Hot(_COMPARED.where(_SUBJECTS.c.number_index == bindparam("number_index")))
+_INSERT: Final = Hot(insert(_SUBJECTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,28 +54,49 @@ class Description:
     told_on: date
 
 
-def put(session: Session, *, told: Description, actor: str, organisation: str, now: datetime, house: House) -> Subject:
+@dataclass(frozen=True)
+class Ref:
+    """A subject that was put, and the region that may be told of it."""
+
+    id: str
+    region_code: str
+
+
+def put(session: Session, *, told: Description, actor: str, organisation: str, now: datetime, house: House) -> Ref:
     """Makes the subject, or brings it up to date where the decision is no older than what it was known by.
 
     A changed name becomes a former one; the name in an older decision does too. `actor` and `organisation` go into
     the history. Raises IntegrityError or StaleDataError when another transaction wrote the subject meanwhile: the whole
     transaction is to be run again.
     """
-    found = _find(session, told, house)
-    if found is None:
+    if told.kind is SubjectKind.PERSON:
+        index = number_index(told.id_type, told.code, house.keyring)
+        found = _BY_NUMBER.run(session, {"number_index": index})
+    else:
+        found = _BY_CODE.run(session, {"code": told.code})
+    if not found:
         return _make(session, told, actor, organisation, now, house)
-    changes = _changes(session, found, told, house)
-    if not changes:
-        return found
-    for name, value in changes.items():
-        setattr(found, name, value)
-    found.updated_at = now
-    shown = sorted(name for name in changes if name not in ("told_on", "name_key"))
-    if shown:
-        _record(session, found, "CHANGE", shown, actor, organisation, now, house.keyring)
-    session.add(found)
-    session.flush()
-    return found
+    ref = Ref(found[0].id, found[0].region_code)
+    changes = _changes(session, found[0], told, house)
+    if changes:
+        subject = session.get_one(Subject, ref.id)
+        for name, value in changes.items():
+            setattr(subject, name, value)
+        subject.updated_at = now
+        if shown := sorted(changes.keys() - {"told_on", "name_key", "name_since"}):
+            details = {"fields": shown}
+            before = Head(subject.history_sequence, subject.history_hash)
+            head = append(
+                session,
+                house.keyring,
+                ref.id,
+                before,
+                Entry(action="CHANGE", time=now, actor=actor, organisation=organisation, details=details),
+            )
+            subject.history_sequence, subject.history_hash = head.sequence, head.hash
+        session.add(subject)
+        session.flush()
+    return ref
 
 
 def reveal(*, subject: Subject, house: House) -> str:
@@ -67,37 +106,44 @@ def reveal(*, subject: Subject, house: House) -> str:
     return house.keyring.decrypt(subject.number_sealed, context=f"credit_subject.number:{subject.id}")
 
 
-def _find(session: Session, told: Description, house: House) -> Subject | None:
-    if told.kind is SubjectKind.PERSON:
-        return subject_by_number(session, id_type=told.id_type, number=told.code, house=house)
-    return subject_by_code(session, code=told.code)
-
-
-def _make(session: Session, told: Description, actor: str, organisation: str, now: datetime, house: House) -> Subject:
+def _make(session: Session, told: Description, actor: str, organisation: str, now: datetime, house: House) -> Ref:
     subject_id = str(uuid.uuid4())
-    subject = Subject(
-        id=subject_id,
-        kind=told.kind,
-        name=told.name,
-        name_key=name_key(told.name),
-        name_since=told.told_on,
-        told_on=told.told_on,
-        status=told.status or SubjectStatus.ACTIVE,
-        created_at=now,
-        updated_at=now,
+    # Which fields changed, never to what.
+    entry = Entry(action="CREATE", time=now, actor=actor, organisation=organisation, details={})
+    head = append(session, house.keyring, subject_id, Head(), entry)
+    subject = {
+        "id": subject_id,
+        "kind": told.kind.value,
         **_numbers(subject_id, told, house.keyring),
+        "name": told.name,
+        "name_key": name_key(told.name),
+        "name_since": told.told_on,
+        "told_on": told.told_on,
         **_representative(subject_id, told, house.keyring),
-    )
-    _record(session, subject, "CREATE", [], actor, organisation, now, house.keyring)
-    session.add(subject)
-    session.flush()
-    return subject
+        "status": (told.status or SubjectStatus.ACTIVE).value,
+        "created_at": now,
+        "updated_at": now,
+        "history_sequence": head.sequence,
+        "history_hash": head.hash,
+        "version": 1,
+    }
+    _INSERT.run(session, subject)
+    return Ref(subject_id, subject["region_code"])
 
 
 def _numbers(subject_id: str, told: Description, keyring: Keyring) -> dict[str, Any]:
     if told.kind is not SubjectKind.PERSON:
-        return {"code": told.code, "region_code": _region(told.code)}
+        return {
+            "code": told.code,
+            "region_code": _region(told.code),
+            "id_type": "",
+            "number_sealed": "",
+            "number_masked": "",
+            "number_index": None,
+        }
     return {
+        "code": None,
+        "region_code": "",
         "id_type": told.id_type,
         "number_sealed": keyring.encrypt(told.code, context=f"credit_subject.number:{subject_id}"),
         "number_masked": mask_identity(told.code),
@@ -112,25 +158,22 @@ def _region(credit_code: str) -> str:
 
 
 def _representative(subject_id: str, told: Description, keyring: Keyring) -> dict[str, Any]:
-    if not told.representative:
-        return {}
-    number = told.representative_id
+    number = told.representative_id if told.representative else ""
+    context = f"credit_subject.representative:{subject_id}"
     return {
         "representative": told.representative,
         "representative_id_type": told.representative_id_type if number else "",
-        "representative_sealed": keyring.encrypt(number, context=f"credit_subject.representative:{subject_id}")
-        if number
-        else "",
+        "representative_sealed": keyring.encrypt(number, context=context) if number else "",
         "representative_index": number_index(told.representative_id_type, number, keyring) if number else "",
     }
 
 
-def _changes(session: Session, subject: Subject, told: Description, house: House) -> Mapping[str, Any]:
-    """The columns that the decision changes. Writes former names."""
+def _changes(session: Session, subject: Any, told: Description, house: House) -> Mapping[str, Any]:
+    """The columns of the row `subject` that the decision changes. Writes former names."""
     changes: dict[str, Any] = {}
     # The edition of 2015 does not tell sole traders from organisations.
     if subject.kind == SubjectKind.ORGANISATION and told.kind is SubjectKind.SOLE_TRADER:
-        changes["kind"] = told.kind
+        changes["kind"] = told.kind.value
     key = name_key(told.name)
     newer = told.told_on >= subject.told_on
     if key == subject.name_key:
@@ -148,12 +191,12 @@ def _changes(session: Session, subject: Subject, told: Description, house: House
     return changes
 
 
-def _newer(subject: Subject, told: Description, house: House) -> Mapping[str, Any]:
+def _newer(subject: Any, told: Description, house: House) -> Mapping[str, Any]:
     changes: dict[str, Any] = {}
     if told.told_on > subject.told_on:
         changes["told_on"] = told.told_on
     if told.status is not None and told.status != subject.status:
-        changes["status"] = told.status
+        changes["status"] = told.status.value
     number = told.representative_id
     index = number_index(told.representative_id_type, number, house.keyring) if number else ""
     same_person = told.representative == subject.representative and index in ("", subject.representative_index)
@@ -162,32 +205,11 @@ def _newer(subject: Subject, told: Description, house: House) -> Mapping[str, An
     return changes
 
 
-def _former(session: Session, subject: Subject, name: str, key: str, since: date, until: date) -> None:
+def _former(session: Session, subject: Any, name: str, key: str, since: date, until: date) -> None:
     session.add(FormerName(subject_id=subject.id, name=name, name_key=key, valid_from=since, valid_to=until))
     session.flush()
 
 
-def _is_former(session: Session, subject: Subject, key: str) -> bool:
+def _is_former(session: Session, subject: Any, key: str) -> bool:
     query = select(FormerName.id).where(col(FormerName.subject_id) == subject.id, FormerName.name_key == key)
     return session.exec(query.limit(1)).first() is not None
-
-
-def _record(
-    session: Session,
-    subject: Subject,
-    action: str,
-    fields: list[str],
-    actor: str,
-    organisation: str,
-    now: datetime,
-    keyring: Keyring,
-) -> None:
-    """Adds an entry to the subject's history: which fields changed, never to what."""
-    head = append(
-        session,
-        keyring,
-        subject.id,
-        Head(subject.history_sequence, subject.history_hash),
-        Entry(action=action, time=now, actor=actor, organisation=organisation, details={"fields": fields}),
-    )
-    subject.history_sequence, subject.history_hash = head.sequence, head.hash

@@ -1,0 +1,62 @@
+"""From when to when a decision is valid and public, as columns of a record's version."""
+
+from datetime import date, timedelta
+from typing import Any, Final
+
+from tulou_civics.rules import NoRuleSet
+from tulou_credit.domain import publicity
+from tulou_credit.domain.catalogue import Openness, PublicityRule
+from tulou_credit.domain.decisions import last_public_day, penalty_field, penalty_kinds
+from tulou_credit.intake.rows import Licence, Penalty
+from tulou_credit.models import RecordType
+from tulou_credit.wiring import House
+
+# The standard's way to say without end.
+_OPEN_END: Final = date(2099, 12, 31)
+_NEVER: Final = {"severity": None, "rule_set": "", "minimum_end": None, "public_from": None, "public_until": None}
+
+
+def valid_to_of(decision: Licence | Penalty) -> date | None:
+    """The first day on which it is not so any more. That a penalty was given stays true for ever."""
+    if isinstance(decision, Penalty) or decision.valid_to is None or decision.valid_to >= _OPEN_END:
+        return None
+    return decision.valid_to + timedelta(days=1)
+
+
+def publicity_of(decision: Licence | Penalty, entry: RecordType, house: House) -> dict[str, Any]:
+    """The columns that say from when to when it is public."""
+    shown = entry.openness == Openness.PUBLIC
+    if entry.publicity == PublicityRule.PENALTY and isinstance(decision, Penalty):
+        return _penalty_publicity(decision, shown, house)
+    if not shown or entry.publicity != PublicityRule.VALIDITY:
+        return _NEVER
+    valid_to = valid_to_of(decision)
+    return {
+        **_NEVER,
+        "public_from": decision.decided_on,
+        "public_until": None if valid_to is None else valid_to - timedelta(days=1),
+    }
+
+
+def _penalty_publicity(decision: Penalty, shown: bool, house: House) -> dict[str, Any]:
+    penalty = publicity.Penalty(
+        decided_on=decision.decided_on,
+        kinds=penalty_kinds(decision.categories, content=decision.content),
+        field=penalty_field(decision.legal_basis),
+        # Who sends an end of publicity with a minor one finds that it needs publishing.
+        publish_minor=decision.public_until is not None,
+    )
+    try:
+        rules = publicity.publicity(penalty, calendar=house.calendar)
+    except NoRuleSet:
+        # Decided before there were rules: not published, for nothing would say for how long.
+        return _NEVER
+    columns: dict[str, Any] = {**_NEVER, "severity": rules.severity.value, "rule_set": rules.rule_set}
+    if not (shown and rules.published):
+        return columns
+    return {
+        **columns,
+        "minimum_end": rules.minimum_end,
+        "public_from": decision.decided_on,
+        "public_until": last_public_day(rules, told=decision.public_until),
+    }
