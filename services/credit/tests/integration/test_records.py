@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Text, inspect, text
+from sqlalchemy import Text, event, inspect, text
 from sqlmodel import AutoString, Session, SQLModel
 
 from services.credit.tests.hostile.recipes import TRADER
@@ -360,6 +360,31 @@ def test_a_failed_row_leaves_the_transaction_as_it_was(store: Store) -> None:
     assert store.record(store.write(chunk)).state == RecordState.CURRENT
     assert store.read(lambda session: queries.subject_by_code(session, code=code)) is None
     assert store.read(lambda session: queries.subject_by_code(session, code=other)) is not None
+
+
+def test_a_department_cannot_correct_what_another_sent(store: Store) -> None:
+    code = firm()
+    put = store.put(penalty(SHXYM=code, **FINE), on=date(2024, 1, 4), source="SCJG")
+    with pytest.raises(records.SourceNotAllowed):
+        store.put(penalty(SHXYM=code, BZ="改", **FINE), on=date(2024, 1, 5), source="SWJ")
+    assert store.put(penalty(SHXYM=code, **FINE), on=date(2024, 1, 5), source="SWJ").outcome is Outcome.UNCHANGED
+    assert store.known(put.record_id).number == 1
+
+
+def test_what_was_known_of_a_day_is_one_query(store: Store) -> None:
+    put = store.put(penalty(SHXYM=firm(), **FINE), on=date(2024, 1, 4))
+    subject_id = store.record(put.record_id).subject_id
+    statements: list[str] = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(store.database.engine, "before_cursor_execute", count)
+    try:
+        assert store.public(subject_id, date(2024, 2, 1)) == [put.record_id]
+    finally:
+        event.remove(store.database.engine, "before_cursor_execute", count)
+    assert len(statements) == 1
 
 
 def test_a_department_may_send_only_what_its_entry_lets_it(store: Store) -> None:

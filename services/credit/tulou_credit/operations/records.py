@@ -42,7 +42,8 @@ _INSERT_VERSION: Final = Hot(insert(RecordVersion.__table__))  # type: ignore[at
 
 
 class SourceNotAllowed(Exception):
-    """The catalogue does not let this department send records of the type, or any of such subjects."""
+    """The catalogue does not let this department send records of the type, or any of such subjects; or another one
+    sent the record, and only that may correct it."""
 
     def __init__(self, type_code: str, source: str) -> None:
         super().__init__(type_code, source)
@@ -85,6 +86,8 @@ def put(
         # Another transaction put it while this one waited for the row.
         return Put(Outcome.UNCHANGED, record.id)
     entry = _type(session, decision, source)
+    if record and record.source != source:
+        raise SourceNotAllowed(entry.code, source)
     content, in_clear = content_of(decision)
     check_content(entry.code, entry.content_schema, content)
     subject = subjects.put(
