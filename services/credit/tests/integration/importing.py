@@ -1,7 +1,8 @@
 """What the tests of imports share: an empty credit database, files with many rows, and a process that imports one.
 
-As a program, `python -m services.credit.tests.integration.importing` with URL, keyring, file, import and holder runs
-that import, and with a number behind them kills itself in the middle of the transaction in which it puts that row.
+As a program, `python -m services.credit.tests.integration.importing` with URL, keyring, file, import, holder and the
+rows of a transaction runs that import. With a number behind them it kills itself after putting so many rows, before
+their transaction is through.
 """
 
 import csv
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from google.protobuf.struct_pb2 import Struct
+from sqlalchemy import text
 from stdnum.cn import ric, uscc
 
 from services.credit.tests.hostile.recipes import LICENCE, ORGAN
@@ -37,6 +39,18 @@ SOURCE: Final = "SCJG"
 PERSON_EVERY: Final = 5
 WRONG_EVERY: Final = 97
 
+_TABLES: Final = (
+    "credit_quarantine",
+    "credit_import",
+    "credit_record_version",
+    "credit_record",
+    "credit_former_name",
+    "credit_subject",
+    "history",
+    "outbox",
+    "lease",
+)
+
 
 def publication(happened: object) -> Publication:
     """What happened as an event of a made-up kind."""
@@ -52,6 +66,12 @@ def opened(url: str) -> SyncDatabase:
     database = SyncDatabase(url, publisher=publication)
     database.write(lambda session: catalogue.seed(session, entries=load_catalogue(), now=NOW))
     return database
+
+
+def emptied(database: SyncDatabase) -> None:
+    """Takes away what other tests left in the database, but the catalogue."""
+    for table in _TABLES:
+        database.write(lambda session, table=table: session.execute(text(f"DELETE FROM {table}")))  # type: ignore[misc]
 
 
 def house_of(keyring: Path) -> House:
@@ -97,11 +117,11 @@ def generated(rows: int) -> bytes:
 
 def csv_of(rows: Iterator[Mapping[str, str]]) -> bytes:
     """A file of licences."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(LICENCE_790.by_name), restval="")
+    written = io.StringIO()
+    writer = csv.DictWriter(written, list(LICENCE_790.by_name), restval="")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return written.getvalue().encode()
 
 
 def blob(content: bytes) -> Callable[[str], AbstractContextManager[IO[bytes]]]:
@@ -124,8 +144,9 @@ def _kill_at(number: int) -> None:
     records.put = counted
 
 
-def main(url: str, keyring: str, file: str, import_id: str, holder: str, kill_at: str = "0") -> None:
+def main(url: str, keyring: str, file: str, import_id: str, holder: str, chunk: str, kill_at: str = "0") -> None:
     """See this module."""
+    imports.CHUNK_ROWS = int(chunk)  # type: ignore[misc]
     _kill_at(int(kill_at))
     with closing(SyncDatabase(url, publisher=publication)) as database, Path(file).open("rb") as stream:
         imports.run(

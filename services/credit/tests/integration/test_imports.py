@@ -1,36 +1,40 @@
 """Files are taken in row by row, gone on with where they stood, and nothing in them changes anything twice."""
 
-import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text, update
-from sqlmodel import Session, func, select
+import yaml
+from sqlalchemy import and_, inspect, text, update
+from sqlmodel import Session, col, select
 
 from services.credit.tests.hostile.recipes import (
     LICENCE,
     LICENCE_HEADER,
     PENALTY,
     PENALTY_HEADER,
+    PERSON,
+    RECIPES,
     csv_file,
     licence_cells,
     sheet_xml,
     text_cells,
     xlsx_file,
 )
+from services.credit.tests.integration.import_office import Office
 from services.credit.tests.integration.importing import (
     NOW,
     SOURCE,
     blob,
     csv_of,
+    emptied,
     generated,
     house_of,
     is_wrong,
@@ -40,11 +44,10 @@ from services.credit.tests.integration.importing import (
 from tulou_chassis.keyring import create_keyring
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.tables import HistoryRecord, OutboxEvent
-from tulou_credit.domain.imports import ImportState, QuarantineState
+from tulou_credit.domain.imports import ImportState
 from tulou_credit.import_queries import (
     ImportFilter,
     ImportNotFound,
-    get_import,
     list_imports,
     open_rows,
     unended_imports,
@@ -54,61 +57,10 @@ from tulou_credit.intake.formats import Encoding
 from tulou_credit.models import Import, Record, RecordType, RecordVersion, Subject
 from tulou_credit.operations import imports, quarantine, records
 from tulou_credit.queries import get_type
-from tulou_credit.wiring import House
 
-
-@dataclass
-class Office:
-    """A database and what the imports of one test are run with."""
-
-    database: SyncDatabase
-    house: House
-    now: datetime = NOW
-
-    def begin(self, content: bytes, **changed: Any) -> str:
-        """Queues the file; gives the import's id."""
-        told = {
-            "source": SOURCE,
-            "file_name": "许可.csv",
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size": len(content),
-            "encoding": None,
-            "now": self.now,
-        }
-        return self.database.write(lambda session: imports.begin(session, **told | changed).id)  # type: ignore[arg-type]
-
-    def run(self, import_id: str, content: bytes, *, holder: str = "one", stop_after: int = 10**9) -> bool:
-        """Runs the import; `stop_after` so many chunks the process is asked to end."""
-        asked = iter(range(10**9))
-        return imports.run(
-            self.database,
-            import_id=import_id,
-            holder=holder,
-            open_blob=blob(content),
-            clock=lambda: self.now,
-            house=self.house,
-            stop=lambda: next(asked) >= stop_after,
-        )
-
-    def taken(self, content: bytes, **changed: Any) -> Import:
-        """The import of the file after it has run."""
-        import_id = self.begin(content, **changed)
-        self.run(import_id, content)
-        return self.get(import_id)
-
-    def get(self, import_id: str) -> Import:
-        return self.database.read(lambda session: get_import(session, import_id=import_id))
-
-    def count(self, table: type[Any]) -> int:
-        return self.database.read(lambda session: session.exec(select(func.count()).select_from(table)).one())
-
-    def cancel(self, import_id: str) -> None:
-        self.database.write(lambda session: imports.cancel(session, import_id=import_id, now=self.now))
-
-    def start(self, import_id: str, holder: str) -> bool:
-        """Whether the import became the holder's."""
-        write = self.database.write
-        return write(lambda s: imports.start(s, import_id=import_id, holder=holder, now=self.now)) is not None
+_HOSTILE = Path(__file__).parents[1] / "hostile"
+EXPECTED: dict[str, Any] = yaml.safe_load((_HOSTILE / "expected.yaml").read_text(encoding="utf-8"))
+FILES = {path.name: path.read_bytes for path in (_HOSTILE / "files").iterdir()} | RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -123,18 +75,7 @@ def database(database_url: str) -> Iterator[SyncDatabase]:
 def office(database: SyncDatabase, tmp_path: Path) -> Office:
     """With keys of its own and no rows of other tests."""
     create_keyring(tmp_path / "keyring.json")
-    for table in (
-        "credit_quarantine",
-        "credit_import",
-        "credit_record_version",
-        "credit_record",
-        "credit_former_name",
-        "credit_subject",
-        "history",
-        "outbox",
-        "lease",
-    ):
-        database.write(lambda session, table=table: session.execute(text(f"DELETE FROM {table}")))  # type: ignore[misc]
+    emptied(database)
     return Office(database, house_of(tmp_path / "keyring.json"))
 
 
@@ -152,21 +93,16 @@ def _licence(**changed: str) -> Mapping[str, str]:
     return {**LICENCE, **changed}
 
 
-def _open(office: Office, import_id: str) -> list[tuple[int, list[str]]]:
-    rows = office.database.read(lambda s: open_rows(s, import_id=import_id, after=0, limit=100))
-    return [(row.row, [breach["reason"] for breach in row.breaches]) for row in rows]
-
-
 @contextmanager
 def _catalogue(office: Office, change: Mapping[str, Any]) -> Iterator[None]:
     """The catalogue's entry for licences is other meanwhile."""
     write = office.database.write
     entry = office.database.read(lambda s: get_type(s, code="LICENCE"))
     before = {name: getattr(entry, name) for name in change}
-    where = (RecordType.code == "LICENCE", RecordType.version == entry.version)
-    write(lambda s: s.execute(update(RecordType).where(*where).values(**change)))
+    where = and_(col(RecordType.code) == "LICENCE", col(RecordType.version) == entry.version)
+    write(lambda s: s.execute(update(RecordType).where(where).values(**change)))
     yield
-    write(lambda s: s.execute(update(RecordType).where(*where).values(**before)))
+    write(lambda s: s.execute(update(RecordType).where(where).values(**before)))
 
 
 def test_good_rows_become_records_and_wrong_ones_wait_in_quarantine(office: Office) -> None:
@@ -174,7 +110,7 @@ def test_good_rows_become_records_and_wrong_ones_wait_in_quarantine(office: Offi
     assert (found.state, _counts(found)) == (ImportState.DONE, (200, 198, 0, 0, 2))
     assert (office.count(Record), office.count(RecordVersion), office.count(OutboxEvent)) == (198, 198, 198)
     assert office.count(Subject) == 24
-    assert _open(office, found.id) == [(98, ["DATE_FORM"]), (195, ["DATE_FORM"])]
+    assert office.waiting(found.id) == [(98, ["DATE_FORM"]), (195, ["DATE_FORM"])]
     assert found.started_at == found.ended_at == NOW
 
 
@@ -402,7 +338,7 @@ def test_what_the_catalogue_does_not_let_the_department_send_goes_to_quarantine(
     with _catalogue(office, change):
         found = office.taken(content)
         assert (found.state, _counts(found)) == (ImportState.DONE, (2, 0, 0, 0, 2))
-        assert _open(office, found.id) == [(2, [reason]), (3, [reason])]
+        assert office.waiting(found.id) == [(2, [reason]), (3, [reason])]
         assert office.count(Subject) == office.count(HistoryRecord) == 0
     again = office.database.write(
         lambda s: quarantine.rerun(s, import_id=found.id, after=0, now=NOW, house=office.house)
@@ -457,11 +393,19 @@ def test_an_unknown_import_is_not_found(office: Office) -> None:
         office.cancel("none")
 
 
-def test_settled_rows_leave_no_cells(office: Office) -> None:
-    found = office.taken(csv_of(iter([_licence(XK_JDRQ="?")])))
-    office.database.write(lambda s: quarantine.drop(s, import_id=found.id, row=2, now=NOW))
-    settled = office.database.read(lambda s: s.exec(select(quarantine.QuarantinedRow)).one())
-    assert (settled.state, settled.cells, settled.settled_at) == (QuarantineState.DROPPED, "", NOW)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_hostile_file_gives_its_report_and_leaves_no_number_in_clear(office: Office, name: str) -> None:
+    office.now = datetime(2026, 11, 22, 4, tzinfo=UTC)
+    found = office.taken(FILES[name]())
+    rows = office.database.read(lambda s: open_rows(s, import_id=found.id, after=0, limit=1000))
+    refused = [[row.row, breach["field"], breach["reason"]] for row in rows for breach in row.breaches]
+    refused += [[breach["row"], breach["field"], breach["reason"]] for breach in found.failure]
+    assert refused == EXPECTED[name]["refused"]
+    assert found.rows_done - found.rows_quarantined == EXPECTED[name]["taken"]
+    assert found.state == (ImportState.FAILED if found.failure else ImportState.DONE)
+    stored = _everything(office.database)
+    assert PERSON not in stored
+    assert "350602199001011017" not in stored
 
 
 def _everything(database: SyncDatabase) -> str:

@@ -1,0 +1,134 @@
+"""An import whose process is killed goes on where it stood: no row lost, none twice."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlmodel import col, func, select
+
+from services.credit.tests.integration.importing import NOW, SOURCE, emptied, generated, house_of, is_wrong, opened
+from tulou_chassis import history
+from tulou_chassis.keyring import create_keyring
+from tulou_chassis.syncdb import SyncDatabase
+from tulou_chassis.tables import OutboxEvent
+from tulou_credit.domain.imports import ImportState
+from tulou_credit.import_queries import get_import
+from tulou_credit.models import Import, QuarantinedRow, Record, RecordVersion, Subject
+from tulou_credit.operations import imports
+
+# 200,000 is what is promised: TULOU_IMPORT_ROWS=200000 takes a quarter of an hour for each database.
+ROWS: Final = int(os.environ.get("TULOU_IMPORT_ROWS", "20000"))
+KILLS: Final = 6
+ROOT: Final = Path(__file__).parents[4]
+
+
+@dataclass
+class Killed:
+    """An import that is run by processes of its own."""
+
+    url: str
+    database: SyncDatabase
+    folder: Path
+    import_id: str = ""
+
+    def begin(self, rows: int) -> None:
+        content = generated(rows)
+        (self.folder / "rows.csv").write_bytes(content)
+        told = {"source": SOURCE, "file_name": "rows.csv", "sha256": "", "size": len(content), "encoding": None}
+        self.import_id = self.database.write(lambda s: imports.begin(s, **told, now=NOW).id)  # type: ignore[arg-type]
+
+    def process(self, *, chunk: int = imports.CHUNK_ROWS, kill_at: int = 0) -> subprocess.Popen[bytes]:
+        """One that runs the import; it kills itself when it has put so many rows, before they are committed."""
+        module = "services.credit.tests.integration.importing"
+        files = (self.folder / "keyring.json", self.folder / "rows.csv")
+        # Each life has the name of the one before it, which is known to be dead: none waits for its lease.
+        told = [self.url, *files, self.import_id, "worker", chunk, kill_at]
+        return subprocess.Popen([sys.executable, "-m", module, *map(str, told)], cwd=ROOT)
+
+    def get(self) -> Import:
+        return self.database.read(lambda session: get_import(session, import_id=self.import_id))
+
+
+@pytest.fixture
+def killed(database_url: str, tmp_path: Path) -> Iterator[Killed]:
+    create_keyring(tmp_path / "keyring.json")
+    url = database_url.format(service="chassis")
+    database = opened(url)
+    emptied(database)
+    yield Killed(url, database, tmp_path)
+    database.close()
+
+
+def test_killed_at_random_it_loses_no_row_and_takes_none_twice(killed: Killed) -> None:
+    killed.begin(ROWS)
+    chance = random.Random()
+    kills = 0
+    for number in range(KILLS):
+        process = killed.process()
+        # Somewhere in this part of the file, and then at any instant of a transaction or between two.
+        target = chance.randrange(ROWS * number // (KILLS + 1), ROWS * (number + 1) // (KILLS + 1))
+        while process.poll() is None and killed.get().rows_done <= target:
+            time.sleep(0.02)
+        time.sleep(chance.random())
+        process.kill()
+        status = process.wait()
+        # A fast machine may be through with the file first.
+        assert status in (-9, 0)
+        kills += status == -9
+        assert _rows_there(killed) == Counter(range(2, killed.get().rows_done + 2))
+    assert kills > 0
+    assert killed.process().wait() == 0
+    _is_whole(killed, ROWS)
+
+
+@pytest.mark.parametrize("put", [1, 10, 20, 21, 99])
+def test_killed_within_any_transaction_nothing_of_it_is_there(killed: Killed, put: int) -> None:
+    """At the first row of a transaction, in the middle, at the last, at the next one's first and at the file's last."""
+    killed.begin(100)
+    assert killed.process(chunk=20, kill_at=put).wait() == -9
+    done = (put - 1) // 20 * 20
+    assert killed.get().rows_done == done
+    assert _rows_there(killed) == Counter(range(2, done + 2))
+    assert killed.process(chunk=20).wait() == 0
+    _is_whole(killed, 100)
+
+
+def _rows_there(killed: Killed) -> Counter[int]:
+    """The rows of the file that are in a record or in quarantine, and how often."""
+    like = f"{killed.import_id}:%"
+    origins = killed.database.read(
+        lambda s: s.exec(select(RecordVersion.origin).where(col(RecordVersion.origin).like(like))).all()
+    )
+    kept = killed.database.read(
+        lambda s: s.exec(select(QuarantinedRow.row).where(QuarantinedRow.import_id == killed.import_id)).all()
+    )
+    return Counter([*(int(origin.rpartition(":")[2]) for origin in origins), *kept])
+
+
+def _is_whole(killed: Killed, rows: int) -> None:
+    """All rows are there once, with one event each and one unbroken history."""
+    wrong = sum(map(is_wrong, range(rows)))
+    found = killed.get()
+    assert (found.state, found.rows_done, found.rows_quarantined) == (ImportState.DONE, rows, wrong)
+    # A row that was taken twice would be unchanged the second time.
+    assert (found.rows_created, found.rows_unchanged, found.rows_superseded) == (rows - wrong, 0, 0)
+    assert _rows_there(killed) == Counter(range(2, rows + 2))
+    for counted in (Record, RecordVersion, OutboxEvent):
+        count = select(func.count()).select_from(counted)
+        assert killed.database.read(lambda s, count=count: s.exec(count).one()) == rows - wrong  # type: ignore[misc]
+    keyring = house_of(killed.folder / "keyring.json").keyring
+    for table in (Record, Subject):
+        heads = killed.database.read(
+            lambda s, table=table: {  # type: ignore[misc]
+                row.id: history.Head(row.history_sequence, row.history_hash) for row in s.exec(select(table))
+            }
+        )
+        assert killed.database.read(lambda s, heads=heads: list(history.verify(s, keyring, heads))) == []  # type: ignore[misc]
