@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, Final
 
 import pytest
+from sqlmodel import Session
 
 from services.credit.tests.store import Store, firm, noon, penalty
 from tulou_chassis.violations import InvalidFields
@@ -13,7 +14,7 @@ from tulou_credit import queries
 from tulou_credit.domain.catalogue import Category, Openness, PublicityRule, TypeState
 from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.models import RecordType
-from tulou_credit.operations import catalogue
+from tulou_credit.operations import catalogue, records
 from tulou_credit.operations.catalogue import Entry
 from tulou_credit.queries import RecordTypeNotFound
 from tulou_credit.seed.load import load_catalogue
@@ -84,8 +85,13 @@ def test_nothing_is_published_or_retired_that_is_not_there(store: Store) -> None
 
 
 def test_of_a_retired_type_nothing_is_taken_in(store: Store) -> None:
-    store.put(penalty(SHXYM=firm()), on=date(2024, 1, 4))
-    store.write(lambda session: catalogue.retire(session, code="PENALTY", now=NOW))
+    def take_in_and_retire(session: Session) -> None:
+        records.put(session, penalty(SHXYM=firm()), source="SCJG", origin="i:2", now=NOW, house=store.house)
+        catalogue.retire(session, code="PENALTY", now=NOW)
+        with pytest.raises(RecordTypeNotFound):
+            records.put(session, penalty(SHXYM=firm()), source="SCJG", origin="i:3", now=NOW, house=store.house)
+
+    store.write(take_in_and_retire)
     with pytest.raises(RecordTypeNotFound):
         store.put(penalty(SHXYM=firm()), on=date(2024, 1, 4))
     penalties = next(each for each in load_catalogue() if each.code == "PENALTY")

@@ -154,6 +154,19 @@ def test_an_expired_licence_is_not_shown(store: Store) -> None:
     subject_id = store.record(put.record_id).subject_id
     assert store.public(subject_id, date(2024, 6, 30)) == [put.record_id]
     assert store.public(subject_id, date(2024, 7, 1)) == []
+    assert valid(store, subject_id, date(2024, 1, 2)) == valid(store, subject_id, date(2024, 6, 30)) == [put.record_id]
+    assert valid(store, subject_id, date(2024, 1, 1)) == valid(store, subject_id, date(2024, 7, 1)) == []
+
+
+def valid(store: Store, subject_id: str, on: date) -> list[str]:
+    """Ids of what is so on a day, public or not, by all that is known."""
+    known_at = noon(date(2026, 1, 1))
+    rows = store.read(
+        lambda session: queries.as_of(
+            session, subject_id=subject_id, on=on, known_at=known_at, public_only=False, limit=10
+        )
+    )
+    return [version.record_id for version, _ in rows]
 
 
 def test_a_licence_until_2099_has_no_end(store: Store) -> None:
@@ -215,6 +228,7 @@ def test_minor_penalties_and_those_of_before_the_rules_are_not_public(
     put = store.put(penalty(SHXYM=firm(), JDRQ=decided, **columns), on=date(2026, 6, 1))
     assert store.known(put.record_id).public_from is None
     assert store.public(store.record(put.record_id).subject_id, date(2026, 6, 1)) == []
+    withdraw(store, put.record_id, on=date(2026, 6, 2))
     assert store.told(put.record_id) == []
 
 
@@ -234,6 +248,7 @@ def test_withdrawing_twice_changes_nothing(store: Store) -> None:
     put = store.put(penalty(SHXYM=firm(), **FINE), on=date(2024, 1, 4))
     withdraw(store, put.record_id, on=date(2024, 3, 5))
     before = store.record(put.record_id)
+    assert before.archive_after is None
     withdraw(store, put.record_id, on=date(2024, 3, 6))
     assert store.record(put.record_id) == before
     with pytest.raises(RecordNotFound):
@@ -280,6 +295,30 @@ def test_what_comes_after_its_publicity_is_archived_as_it_comes(store: Store) ->
     assert store.told(put.record_id) == []
 
 
+def test_what_comes_on_its_last_public_day_is_public_for_that_day(store: Store) -> None:
+    put = store.put(penalty(SHXYM=firm(), JDRQ="2020-03-02", **FINE), on=date(2021, 3, 2))
+    record = store.record(put.record_id)
+    assert (record.archived_on, record.archive_after) == (None, date(2021, 3, 2))
+    assert store.told(put.record_id) == ["RecordPublished"]
+
+
+def test_a_minor_penalty_is_public_where_the_department_tells_an_end(store: Store) -> None:
+    warning = {"JDRQ": "2026-04-01", "CFLB": "警告", "NR_FK": "", "GSJZQ": "2026-12-31"}
+    version = store.known(store.put(penalty(SHXYM=firm(), **warning), on=date(2026, 4, 3)).record_id)
+    assert (version.severity, version.public_from, version.public_until) == (
+        "MINOR",
+        date(2026, 4, 1),
+        date(2026, 12, 31),
+    )
+
+
+def test_hashes_are_keyed(store: Store) -> None:
+    decision = penalty(SHXYM=firm(), **FINE)
+    record = store.record(store.put(decision, on=date(2024, 1, 4)).record_id)
+    assert record.content_hash[:16] not in decision.content_hash
+    assert record.content_hash == store.house.keyring.index(decision.content_hash)
+
+
 def test_histories_are_chained_and_an_edit_is_found(store: Store) -> None:
     code = firm()
     put = store.put(penalty(SHXYM=code, **FINE), on=date(2024, 1, 4))
@@ -300,11 +339,12 @@ def test_numbers_of_persons_stand_in_clear_in_no_table(store: Store) -> None:
     facts = f"当事人张三（{number[:6]} {number[6:14]} {number[14:]}，电话{phone}）无证经营"
     put = store.put(
         penalty(
-            **{**OF_PERSON, "ZJHM": number},
+            **{**OF_PERSON, "ZJHM": number, "MC": f"张三{number}"},
             CFLB="警告",
             NR_FK="",
             SY=facts,
-            FRDB="李四",
+            CFJG=f"某局{phone}",
+            FRDB=f"李四{phone}",
             BZ=f"代理人证号{representative}",
             WSH=f"漳罚{number}号",
         ),
@@ -327,6 +367,16 @@ def test_numbers_of_persons_stand_in_clear_in_no_table(store: Store) -> None:
     assert content.reveal(version=version, house=store.house)["facts"] == facts
     in_clear = content.reveal(version=store.known(firm_put.record_id), house=store.house)
     assert in_clear == {"representative_id": representative, "other_numbers.tax_number": number}
+
+
+def test_a_passport_number_is_masked_where_it_is_told_again(store: Store) -> None:
+    passport = {**OF_PERSON, "ZJLX": "护照号", "ZJHM": "E98761234"}
+    put = store.put(
+        penalty(**passport, SY="持护照E98761234入住", CFLB=f"警告；其他-训诫{person()}", NR_FK=""), on=date(2024, 1, 4)
+    )
+    shown = store.known(put.record_id).content
+    assert shown["facts"] == "持护照E98****34入住"
+    assert [kind[:10] for kind in shown["categories"]] == ["其他-训诫350**", "警告"]
 
 
 def test_what_is_sealed_can_be_revealed_after_a_withdrawal(store: Store) -> None:

@@ -128,6 +128,33 @@ def test_a_new_representative_takes_the_place_of_the_old_with_the_number(store: 
     assert (two.representative, two.representative_sealed, two.representative_index) == ("李四", "", "")
 
 
+def test_another_number_under_the_same_name_is_another_representative(store: Store) -> None:
+    code, first, second = firm(), person(), person()
+    one, two = (
+        put(
+            store,
+            code,
+            "漳州丁公司",
+            day,
+            representative="张伟",
+            representative_id_type="身份证",
+            representative_id=number,
+        )
+        for day, number in ((date(2022, 1, 4), first), (date(2023, 1, 4), second))
+    )
+    assert one.representative_index != two.representative_index
+    context = f"credit_subject.representative:{two.id}"
+    assert store.house.keyring.decrypt(two.representative_sealed, context=context) == second
+
+
+def test_an_older_decision_with_the_same_name_dates_it_back(store: Store) -> None:
+    code = firm()
+    put(store, code, "漳州戊公司", date(2023, 1, 4))
+    put(store, code, "漳州戊公司", date(2020, 1, 6))
+    subject = put(store, code, "漳州己公司", date(2024, 1, 2))
+    assert former(store, subject) == [("漳州戊公司", date(2020, 1, 6), date(2024, 1, 2))]
+
+
 def test_a_status_is_kept_until_another_is_told(store: Store) -> None:
     code = firm()
     put(store, code, "漳州丙公司", date(2022, 1, 4), status=SubjectStatus.REVOKED)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tulou_civics.rules import NoRuleSet
 from tulou_credit.domain import publicity
-from tulou_credit.domain.catalogue import Openness, PublicityRule
+from tulou_credit.domain.catalogue import PublicityRule
 from tulou_credit.domain.decisions import last_public_day, penalty_field, penalty_kinds
 from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import RecordType
@@ -24,11 +24,10 @@ def valid_to_of(decision: Licence | Penalty) -> date | None:
 
 
 def publicity_of(decision: Licence | Penalty, entry: RecordType, house: House) -> dict[str, Any]:
-    """The columns that say from when to when it is public."""
-    shown = entry.openness == Openness.PUBLIC
+    """The columns that say from when to when it is public; only types open to all have a rule (see `catalogue`)."""
     if entry.publicity == PublicityRule.PENALTY and isinstance(decision, Penalty):
-        return _penalty_publicity(decision, shown, house)
-    if not shown or entry.publicity != PublicityRule.VALIDITY:
+        return _penalty_publicity(decision, house)
+    if entry.publicity != PublicityRule.VALIDITY:
         return _NEVER
     valid_to = valid_to_of(decision)
     return {
@@ -38,7 +37,7 @@ def publicity_of(decision: Licence | Penalty, entry: RecordType, house: House) -
     }
 
 
-def _penalty_publicity(decision: Penalty, shown: bool, house: House) -> dict[str, Any]:
+def _penalty_publicity(decision: Penalty, house: House) -> dict[str, Any]:
     penalty = publicity.Penalty(
         decided_on=decision.decided_on,
         kinds=penalty_kinds(decision.categories, content=decision.content),
@@ -52,7 +51,7 @@ def _penalty_publicity(decision: Penalty, shown: bool, house: House) -> dict[str
         # Decided before there were rules: not published, for nothing would say for how long.
         return _NEVER
     columns: dict[str, Any] = {**_NEVER, "severity": rules.severity.value, "rule_set": rules.rule_set}
-    if not (shown and rules.published):
+    if not rules.published:
         return columns
     return {
         **columns,

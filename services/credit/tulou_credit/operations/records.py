@@ -91,7 +91,7 @@ def put(
     content, in_clear = content_of(decision)
     check_content(entry.code, entry.content_schema, content)
     subject = subjects.put(
-        session, told=_description(decision), actor=origin, organisation=source, now=now, house=house
+        session, told=_description(decision, content), actor=origin, organisation=source, now=now, house=house
     )
     record_id = record.id if record else str(uuid.uuid4())
     number = record.newest + 1 if record else 1
@@ -105,7 +105,7 @@ def put(
         "content": content,
         "sealed": sealed(in_clear, record_id, number, house),
         "organ_code": decision.organ_code,
-        "organ_name": decision.organ,
+        "organ_name": content["organ"],
         "decided_on": decision.decided_on,
         "valid_from": decision.decided_on,
         "valid_to": valid_to_of(decision),
@@ -189,13 +189,14 @@ def _type(session: Session, decision: Licence | Penalty, source: str) -> RecordT
     return entry
 
 
-def _description(decision: Licence | Penalty) -> subjects.Description:
+def _description(decision: Licence | Penalty, content: Mapping[str, Any]) -> subjects.Description:
+    # Names as they are in the content: people write numbers behind them.
     return subjects.Description(
         kind=decision.subject_kind,
         code=decision.subject_code,
         id_type=decision.id_type,
-        name=decision.subject_name,
-        representative=decision.representative,
+        name=content["subject_name"],
+        representative=content.get("representative", ""),
         representative_id_type=decision.representative_id_type,
         representative_id=decision.representative_id,
         told_on=decision.decided_on,
