@@ -1,12 +1,13 @@
 """What the tests of imports share: an empty credit database, files with many rows, and a process that imports one.
 
 As a program, `python -m services.credit.tests.integration.importing` with URL, keyring, file, import, holder and the
-rows of a transaction runs that import. With a number behind them it kills itself after putting so many rows, before
-their transaction is through.
+rows of a transaction runs that import. With a number behind them it kills itself when it has put so many rows; with a
+second one, right before the commit of that number.
 """
 
 import csv
 import io
+import itertools
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from google.protobuf.struct_pb2 import Struct
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from stdnum.cn import ric, uscc
 
 from services.credit.tests.hostile.recipes import LICENCE, ORGAN
@@ -129,25 +130,36 @@ def blob(content: bytes) -> Callable[[str], AbstractContextManager[IO[bytes]]]:
     return lambda _sha256: io.BytesIO(content)
 
 
-def _kill_at(number: int) -> None:
+def _kill_at_put(number: int) -> None:
     put: Any = records.put
-    calls = 0
+    calls = itertools.count(1)
 
     def counted(*given: Any, **named: Any) -> records.Put:
-        nonlocal calls
-        calls += 1
         found: records.Put = put(*given, **named)
-        if calls == number:
+        if next(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return found
 
     records.put = counted
 
 
-def main(url: str, keyring: str, file: str, import_id: str, holder: str, chunk: str, kill_at: str = "0") -> None:
+def _kill_at_commit(number: int) -> None:
+    calls = itertools.count(1)
+
+    def counted(_connection: Any) -> None:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "commit", counted)
+
+
+def main(
+    url: str, keyring: str, file: str, import_id: str, holder: str, chunk: str, put: str = "0", commit: str = "0"
+) -> None:
     """See this module."""
     imports.CHUNK_ROWS = int(chunk)  # type: ignore[misc]
-    _kill_at(int(kill_at))
+    _kill_at_put(int(put))
+    _kill_at_commit(int(commit))
     with closing(SyncDatabase(url, publisher=publication)) as database, Path(file).open("rb") as stream:
         imports.run(
             database,
