@@ -25,15 +25,18 @@ FINE = {"CFLB": "罚款", "NR_FK": "5"}
 def test_the_migrated_tables_are_those_of_the_models(store: Store) -> None:
     with store.database.engine.connect() as connection:
         present = set(inspect(connection).get_table_names())
-        # Tables of other services and tests belong to the metadata too.
-        context = MigrationContext.configure(connection, opts={"compare_type": same_type})
-        differences = [
-            difference
-            for difference in compare_metadata(context, SQLModel.metadata)
-            if not (difference[0] == "add_table" and not difference[1].name.startswith("credit_"))
-        ]
-    ours = [found for found in differences if not (found[0] == "remove_table" and found[1].name == "alembic_version")]
-    assert ours == []
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": same_type,
+                "include_object": lambda _thing, name, kind, *_: (
+                    # Tables of other services and tests belong to the metadata too.
+                    kind != "table" or name.startswith("credit_") or name in present
+                ),
+            },
+        )
+        differences = compare_metadata(context, SQLModel.metadata)
+    assert differences == []
     wanted = {"credit_subject", "credit_record", "credit_record_version", "credit_record_type", "outbox", "history"}
     assert wanted <= present
 
