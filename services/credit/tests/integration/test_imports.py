@@ -1,6 +1,7 @@
 """Files are taken in row by row, gone on with where they stood, and nothing in them changes anything twice."""
 
 import io
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -202,6 +203,29 @@ def test_an_import_that_takes_no_row_in_five_starts_is_given_up(
     assert not office.run(import_id, content)
     found = office.get(import_id)
     assert (found.state, found.failure[0]["reason"]) == (ImportState.FAILED, "GAVE_UP")
+
+
+def test_an_import_that_takes_rows_in_every_start_is_not_given_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "CHUNK_ROWS", 10)
+    content = generated(80)
+    import_id = office.begin(content)
+    put: Any = records.put
+    calls = itertools.count(1)
+
+    def breaking_at_the_eleventh(*given: Any, **named: Any) -> records.Put:
+        if next(calls) % 11 == 0:
+            raise RuntimeError("broken")
+        found: records.Put = put(*given, **named)
+        return found
+
+    monkeypatch.setattr(records, "put", breaking_at_the_eleventh)
+    for _ in range(7):
+        with pytest.raises(RuntimeError):
+            office.run(import_id, content)
+    assert office.run(import_id, content)
+    assert _counts(office.get(import_id)) == (80, 80, 0, 0, 0)
 
 
 def test_only_one_holder_runs_an_import_until_its_lease_runs_out(office: Office) -> None:

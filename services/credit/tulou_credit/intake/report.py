@@ -96,8 +96,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     # The catalogue (信用信息目录), by which good rows are taken or not
     "TYPE_NOT_PUBLISHED": ("信用信息目录没有此类信息", "the catalogue has no such type of record"),
     "SOURCE_NOT_ALLOWED": (
-        "信用信息目录不允许本部门报送此类信息或此类主体",
-        "the catalogue does not let this department send such records, or any of such subjects",
+        "信用信息目录不允许本部门报送此类信息或此类主体，或该信息由其他部门报送",
+        "the catalogue does not let this department send such records, or of such subjects, or another one sent it",
     ),
     "CONTENT_NOT_ALLOWED": ("不符合信用信息目录的要求：{detail}", "not as the catalogue asks: {detail}"),
     # The import
