@@ -50,52 +50,32 @@ class Database:
         self._publisher = publisher
         # Set when the server begins to stop, for what reads without end.
         self.closing = asyncio.Event()
-        self._threads: list[ThreadPoolExecutor] = []
         parsed = make_url(url)
-        self._reader: Engine
+        self._reader: _Kept | _Quick
         self._writer: Engine
-        self._quick: Engine | None = None
-        self._kept: _Kept | None = None
+        self._writing: _Runner
+        self._thread: ThreadPoolExecutor | None = None
         if parsed.get_backend_name() == "sqlite":
-            self._reader = sqlite_engine(parsed, pool=SQLITE_READERS)
+            self._reader = _Quick(parsed)
             self._writer = sqlite_engine(parsed, pool=1).execution_options(begin="BEGIN IMMEDIATE")
-            self._quick = _quick_sqlite(parsed)
             # A whole transaction in a thread: one way there and back, where a driver for asyncio takes one a statement.
-            self._reading = self._threaded(SQLITE_READERS)
-            self._writing = self._threaded(1)
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+            self._writing = cast(_Runner, partial(_in_thread, self._thread))
         else:
-            # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips. Two pools,
-            # because to change a connection over and back at each use costs a tenth of a read.
-            self._reader = _postgresql(parsed, pool=pool, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+            # Two pools, because to change a connection over and back at each use costs a tenth of a read.
+            self._reader = _Kept(parsed, pool)
             self._writer = _postgresql(parsed, pool=pool)
             # What AsyncSession does, without a task of its own for closing the session (measured: 0.15 ms a call).
-            self._reading = self._writing = cast(_Runner, greenlet_spawn)
-            self._kept = _Kept(self._reader, pool)
+            self._writing = cast(_Runner, greenlet_spawn)
 
     @property
     def engines(self) -> tuple[Engine, ...]:
         """All there are."""
-        return (self._reader, self._writer) if self._quick is None else (self._reader, self._writer, self._quick)
-
-    def _threaded(self, threads: int) -> _Runner:
-        executor = ThreadPoolExecutor(threads, thread_name_prefix="sqlite")
-        self._threads.append(executor)
-        return cast(_Runner, partial(_in_thread, executor))
+        return (*self._reader.engines, self._writer)
 
     async def read(self, query: Callable[[Session], T]) -> T:
         """Runs a query, perhaps twice. Each statement sees its own snapshot."""
-
-        if self._kept is not None:
-            return await self._kept.read(query)
-
-        def run(engine: Engine) -> T:
-            with engine.connect() as connection:
-                return _ask(connection, query)
-
-        if self._quick is not None:
-            with suppress(OperationalError):
-                return run(self._quick)
-        return await self._reading(partial(run, self._reader))
+        return await self._reader.read(query)
 
     async def write(self, operation: Callable[[Session], T]) -> T:
         """Runs an operation in one transaction and keeps its answer under the call's request_id, in that transaction.
@@ -147,21 +127,64 @@ class Database:
 
     async def close(self) -> None:
         """Lets what runs in threads come to its end, and closes all connections."""
-        for executor in self._threads:
-            await asyncio.to_thread(executor.shutdown)
-        if self._kept is not None:
-            await greenlet_spawn(self._kept.close)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.shutdown)
+        await self._reader.close()
+        await greenlet_spawn(self._writer.dispose)
+
+
+class _Quick:
+    """SQLite: most reads are over on the event loop before a thread would have begun.
+
+    Measured: a get takes 0.31 ms of processor time, with a thread 0.47. What takes long or has to wait for a lock fails
+    there, and is left to a thread.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._quick = sqlite_engine(url, pool=1)
+        self._patient = sqlite_engine(url, pool=SQLITE_READERS)
+        self._threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite")
+
+        @event.listens_for(self._quick, "connect")
+        def _hurry(connection: sqlite3.Connection, _record: object) -> None:
+            connection.execute("PRAGMA busy_timeout=0")
+            connection.set_progress_handler(lambda: 1, QUICK_STEPS)
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        return (self._patient, self._quick)
+
+    async def read(self, query: Callable[[Session], T]) -> T:
+        """Runs a query."""
+
+        def run(engine: Engine) -> T:
+            with engine.connect() as connection:
+                return _ask(connection, query)
+
+        with suppress(OperationalError):
+            return run(self._quick)
+        return await _in_thread(self._threads, partial(run, self._patient))
+
+    async def close(self) -> None:
+        """Lets what runs in threads come to its end."""
+        await asyncio.to_thread(self._threads.shutdown)
         for engine in self.engines:
-            await greenlet_spawn(engine.dispose)
+            engine.dispose()
 
 
 class _Kept:
-    """Connections that stay open between reads: to take one from the pool and give it back costs a twentieth of it."""
+    """PostgreSQL, by connections that stay open between reads: to take one from the pool and give it back costs a
+    twentieth of a read."""
 
-    def __init__(self, engine: Engine, size: int) -> None:
-        self._engine = engine
+    def __init__(self, url: URL, size: int) -> None:
+        # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
+        self._engine = _postgresql(url, pool=size, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
         self._free = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        return (self._engine,)
 
     async def read(self, query: Callable[[Session], T]) -> T:
         """Runs a query. Raises sqlalchemy.exc.TimeoutError when no connection gets free."""
@@ -189,16 +212,19 @@ class _Kept:
             connection.close()
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 # The others are dead too.
-                self.close()
-                self._engine.dispose()
+                self._close()
             raise
         self._idle.append(connection)
         return answer
 
-    def close(self) -> None:
-        """Gives back what is idle."""
+    async def close(self) -> None:
+        """Closes what is idle."""
+        await greenlet_spawn(self._close)
+
+    def _close(self) -> None:
         while self._idle:
             self._idle.pop().close()
+        self._engine.dispose()
 
 
 def _ask(connection: Connection, query: Callable[[Session], T]) -> T:
@@ -230,22 +256,6 @@ def _first_answer(session: Session, key: IdempotencyKey) -> tuple[bytes, bytes] 
         )
     ).first()
     return (row[0], row[1]) if row else None
-
-
-def _quick_sqlite(url: URL) -> Engine:
-    """For reads on the event loop itself: most are over before a thread would have begun.
-
-    Measured: a get takes 0.31 ms of processor time, with a thread 0.47. What takes long or has to wait for a lock fails
-    here, and is left to a thread.
-    """
-    engine = sqlite_engine(url, pool=1)
-
-    @event.listens_for(engine, "connect")
-    def _hurry(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA busy_timeout=0")
-        connection.set_progress_handler(lambda: 1, QUICK_STEPS)
-
-    return engine
 
 
 def _postgresql(url: URL, *, pool: int, **options: Any) -> Engine:
