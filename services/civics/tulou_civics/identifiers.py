@@ -145,7 +145,8 @@ def check_licence_identifier(identifier: str) -> str:
     return trimmed
 
 
-def _passes(check: Callable[[str], str], text: str) -> bool:
+def passes(check: Callable[[str], str], text: str) -> bool:
+    """Whether a text is what one of the checks of this module takes."""
     try:
         check(text)
     except InvalidIdentifier:
@@ -160,7 +161,7 @@ def mask_identity(number: str) -> str:
     characters are hidden whole.
     """
     compact = _compact(number)
-    if _passes(check_credit_code, compact) and not _passes(check_resident_id, compact):
+    if passes(check_credit_code, compact) and not passes(check_resident_id, compact):
         return _keep(compact, first=6, last=4)
     return _keep(compact, first=3, last=2) if len(compact) >= 8 else "*" * len(compact)
 

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy import ColumnElement, and_, case, false, func, or_, tuple_
 from sqlmodel import Session, col, select
@@ -16,6 +17,8 @@ from tulou_credit.domain.subjects import SubjectStatus, name_key
 from tulou_credit.models import FormerName, Record, RecordType, RecordVersion, Subject
 from tulou_credit.wiring import House
 
+# In session.info: published types by code, for the transaction; a chunk of an import is all of one or two.
+TYPES_AT_HAND: Final = "credit_types"
 # Behind every text that begins with the one before it.
 _END = "\U0010ffff"
 

@@ -12,9 +12,10 @@ from google.protobuf.json_format import ParseDict
 from stdnum.cn import uscc
 
 from tulou.approval.v1 import item_pb2
-from tulou_approval.operations.forms import FormInvalid, check_form, check_schema
+from tulou_approval.operations.forms import FormInvalid, check_form
 from tulou_approval.seed import load
 from tulou_approval.seed.load import SeedError, load_departments, load_items
+from tulou_chassis.schemas import check_schema
 from tulou_chassis.validation import violations_of
 from tulou_civics import divisions
 

@@ -10,11 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tulou_approval.models import Department, ItemVersion
-from tulou_approval.operations.forms import SchemaInvalid, check_schema
 from tulou_approval.queries import ItemNotFound, administers
 from tulou_chassis.etags import check_etag
 from tulou_chassis.events import emit
 from tulou_chassis.principals import Principal
+from tulou_chassis.schemas import SchemaInvalid, check_schema
 from tulou_chassis.violations import InvalidFields, Violation
 from tulou_civics import divisions
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from services.credit.tests.store import licence, penalty
+from tulou_chassis.schemas import SchemaInvalid
 from tulou_credit.domain.catalogue import Category, Openness, forbidden_fields
 from tulou_credit.intake.columns import LICENCE_790, PENALTY_790
 from tulou_credit.operations.content import content_of
-from tulou_credit.operations.schemas import ContentNotAllowed, SchemaInvalid, check_content, check_schema
+from tulou_credit.operations.schemas import ContentNotAllowed, check_content, check_schema
 from tulou_credit.seed.load import load_catalogue
 
 TEXT = {"type": "string"}

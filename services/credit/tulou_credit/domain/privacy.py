@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from tulou_civics.identifiers import InvalidIdentifier, check_credit_code, check_resident_id, mask_identity, mask_phone
+from tulou_civics.identifiers import check_credit_code, check_resident_id, mask_identity, mask_phone, passes
 
 # Digits may be full-width, and groups of them set apart.
 _APART = "[ 　－-]?"
@@ -50,24 +50,8 @@ def _is_resident(text: str) -> bool:
     compact = re.sub("[ -]", "", unicodedata.normalize("NFKC", text)).upper()
     if not _RESIDENT_FORM.fullmatch(compact):
         return False
-    return _passes_resident(compact) or not _passes_credit(compact)
+    return passes(check_resident_id, compact) or not passes(check_credit_code, compact)
 
 
 def _is_old(text: str) -> bool:
     return _OLD_FORM.fullmatch(unicodedata.normalize("NFKC", text)) is not None
-
-
-def _passes_resident(text: str) -> bool:
-    try:
-        check_resident_id(text)
-    except InvalidIdentifier:
-        return False
-    return True
-
-
-def _passes_credit(text: str) -> bool:
-    try:
-        check_credit_code(text)
-    except InvalidIdentifier:
-        return False
-    return True

@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlmodel import Session, func, select
 
+from tulou_chassis.schemas import SchemaInvalid
 from tulou_chassis.violations import InvalidFields, Violation
 from tulou_civics.durations import Duration
 from tulou_credit.domain.catalogue import Category, Openness, PublicityRule, TypeState, forbidden_fields
 from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.models import RecordType
-from tulou_credit.operations.schemas import SchemaInvalid, check_schema
-from tulou_credit.queries import RecordTypeNotFound, get_type
+from tulou_credit.operations.schemas import check_schema
+from tulou_credit.queries import TYPES_AT_HAND, RecordTypeNotFound, get_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def retire(session: Session, *, code: str, now: datetime) -> RecordType:
     found.state, found.retired_at = TypeState.RETIRED, now
     session.add(found)
     session.flush()
-    session.info.pop("credit_types", None)
+    session.info.pop(TYPES_AT_HAND, None)
     return found
 
 

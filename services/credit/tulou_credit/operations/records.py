@@ -27,7 +27,7 @@ from tulou_credit.operations import subjects
 from tulou_credit.operations.content import content_of, resealed, sealed
 from tulou_credit.operations.publicity import publicity_of, valid_to_of
 from tulou_credit.operations.schemas import check_content
-from tulou_credit.queries import get_record, get_subject, get_type
+from tulou_credit.queries import TYPES_AT_HAND, get_record, get_subject, get_type
 from tulou_credit.wiring import House
 
 TIMER: Final = "timer"
@@ -178,8 +178,7 @@ def _is_known(session: Session, record: Any, content_hash: str) -> bool:
 
 
 def _type(session: Session, decision: Licence | Penalty, source: str) -> RecordType:
-    # Kept for the transaction: a chunk of an import is all of one type or two.
-    types: dict[str, RecordType] = session.info.setdefault("credit_types", {})
+    types: dict[str, RecordType] = session.info.setdefault(TYPES_AT_HAND, {})
     code = decision.kind.value
     if code not in types:
         types[code] = get_type(session, code=code)
