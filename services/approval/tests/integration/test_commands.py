@@ -10,10 +10,8 @@ from typing import Any
 
 import grpc
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Text, text
-from sqlmodel import AutoString, Session, SQLModel, func, select
+from sqlalchemy import inspect, text
+from sqlmodel import Session, func, select
 
 from e2e.providers.servers import databases
 from services.approval.tests.integration.test_timers import CALENDAR_2027, accepted
@@ -28,11 +26,12 @@ from services.approval.tests.office import (
     environment,
     served,
 )
+from services.chassis.tests.migrated import differences
 from tulou.type.v1.event_pb2 import Event
-from tulou_approval import commands
+from tulou_approval import commands, models
 from tulou_approval.models import Case, Department, ItemVersion
 from tulou_approval.settings import ApprovalSettings
-from tulou_chassis import deadletters
+from tulou_chassis import deadletters, tables
 from tulou_chassis.keyring import Keyring
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.tables import HistoryRecord
@@ -281,30 +280,8 @@ def test_migrations_that_start_at_once_wait_for_one_another(
 def test_the_migrations_make_what_the_models_say(settings: ApprovalSettings) -> None:
     commands.migrate(settings)
     database = commands.database_of(settings)
-    with database.engine.connect() as connection:
-        present = {name for (name,) in connection.execute(TABLES[connection.dialect.name])}
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                # Tables of other tests and services belong to the metadata too.
-                "include_object": lambda _thing, name, kind, *_: (
-                    kind != "table" or name in present or not name.startswith(("test_", "credit_"))
-                ),
-                "compare_type": same_type,
-            },
-        )
-        differences = compare_metadata(context, SQLModel.metadata)
+    found = differences(database.engine, models, tables)
+    present = set(inspect(database.engine).get_table_names())
     database.close()
-    assert differences == []
+    assert found == []
     assert {"case_file", "item_version", "outbox", "history"} <= present
-
-
-def same_type(_context: Any, _inspected: Any, _column: Any, found: Any, wanted: Any) -> bool | None:
-    """A text without bound is TEXT in migrations. Other types are for Alembic to compare."""
-    return False if isinstance(found, Text) and isinstance(wanted, AutoString) and wanted.length is None else None
-
-
-TABLES = {
-    "sqlite": text("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"),
-    "postgresql": text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"),
-}

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from services.credit.tests.integration.import_office import Office
+from services.credit.tests.integration.importing import emptied, house_of, opened
 from services.credit.tests.store import Store
 from tulou_chassis.keyring import Keyring, create_keyring
+from tulou_chassis.syncdb import SyncDatabase
 from tulou_civics.calendar import WorkCalendar
 from tulou_credit.wiring import House
 
@@ -28,3 +31,19 @@ def store(database_url: str, house: House) -> Iterator[Store]:
     store.prepare()
     with closing(store.database):
         yield store
+
+
+@pytest.fixture(scope="module")
+def database(database_url: str) -> Iterator[SyncDatabase]:
+    """For imports, the module's own; which one, see `store`."""
+    found = opened(database_url.format(service="chassis"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def office(database: SyncDatabase, tmp_path: Path) -> Office:
+    """With keys of its own and no rows of other tests."""
+    create_keyring(tmp_path / "keyring.json")
+    emptied(database)
+    return Office(database, house_of(tmp_path / "keyring.json"))

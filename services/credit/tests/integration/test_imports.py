@@ -35,14 +35,10 @@ from services.credit.tests.integration.importing import (
     SOURCE,
     blob,
     csv_of,
-    emptied,
     generated,
-    house_of,
     is_wrong,
-    opened,
     person_number,
 )
-from tulou_chassis.keyring import create_keyring
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.tables import HistoryRecord, OutboxEvent
 from tulou_credit.domain.imports import ImportState
@@ -62,22 +58,6 @@ from tulou_credit.queries import get_type
 _HOSTILE = Path(__file__).parents[1] / "hostile"
 EXPECTED: dict[str, Any] = yaml.safe_load((_HOSTILE / "expected.yaml").read_text(encoding="utf-8"))
 FILES = {path.name: path.read_bytes for path in (_HOSTILE / "files").iterdir()} | RECIPES
-
-
-@pytest.fixture(scope="module")
-def database(database_url: str) -> Iterator[SyncDatabase]:
-    """The module's own; credit is not among the city's services yet, so it takes the database of none of them."""
-    found = opened(database_url.format(service="chassis"))
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def office(database: SyncDatabase, tmp_path: Path) -> Office:
-    """With keys of its own and no rows of other tests."""
-    create_keyring(tmp_path / "keyring.json")
-    emptied(database)
-    return Office(database, house_of(tmp_path / "keyring.json"))
 
 
 def _counts(found: Import) -> tuple[int, int, int, int, int]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +12,8 @@ from sqlmodel import select
 
 from services.credit.tests.hostile.recipes import FIRM, LICENCE, csv_text, json_file
 from services.credit.tests.integration.import_office import Office
-from services.credit.tests.integration.importing import csv_of, emptied, generated, house_of, opened, person_number
-from tulou_chassis.keyring import Keyring, add_key, create_keyring
-from tulou_chassis.syncdb import SyncDatabase
+from services.credit.tests.integration.importing import csv_of, generated, person_number
+from tulou_chassis.keyring import Keyring, add_key
 from tulou_chassis.tables import OutboxEvent
 from tulou_credit.domain.imports import QuarantineState
 from tulou_credit.domain.records import Outcome
@@ -25,22 +23,6 @@ from tulou_credit.models import QuarantinedRow, Record, RecordVersion, Subject
 from tulou_credit.operations import quarantine, records
 
 WRONG = {**LICENCE, "XK_JDRQ": "2024-02-30", "XK_YXQZI": "?"}
-
-
-@pytest.fixture(scope="module")
-def database(database_url: str) -> Iterator[SyncDatabase]:
-    """The module's own; credit is not among the city's services yet, so it takes the database of none of them."""
-    found = opened(database_url.format(service="chassis"))
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def office(database: SyncDatabase, tmp_path: Path) -> Office:
-    """With keys of its own and no rows of other tests."""
-    create_keyring(tmp_path / "keyring.json")
-    emptied(database)
-    return Office(database, house_of(tmp_path / "keyring.json"))
 
 
 def _correct(office: Office, import_id: str, row: int, **values: str) -> records.Put:

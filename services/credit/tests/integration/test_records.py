@@ -5,15 +5,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Text, event, inspect, text
-from sqlmodel import AutoString, Session, SQLModel
+from sqlalchemy import event, inspect, text
+from sqlmodel import Session
 
+from services.chassis.tests.migrated import differences
 from services.credit.tests.hostile.recipes import TRADER
 from services.credit.tests.store import OF_PERSON, Store, firm, licence, noon, penalty, person
-from tulou_chassis import history
-from tulou_credit import queries
+from tulou_chassis import history, tables
+from tulou_credit import models, queries
 from tulou_credit.domain.records import Outcome, RecordState, WithdrawalReason
 from tulou_credit.operations import content, records
 from tulou_credit.operations.schemas import ContentNotAllowed
@@ -23,27 +22,10 @@ FINE = {"CFLB": "罚款", "NR_FK": "5"}
 
 
 def test_the_migrated_tables_are_those_of_the_models(store: Store) -> None:
-    with store.database.engine.connect() as connection:
-        present = set(inspect(connection).get_table_names())
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "compare_type": same_type,
-                "include_object": lambda _thing, name, kind, *_: (
-                    # Tables of other services and tests belong to the metadata too.
-                    kind != "table" or name.startswith("credit_") or name in present
-                ),
-            },
-        )
-        differences = compare_metadata(context, SQLModel.metadata)
-    assert differences == []
+    present = set(inspect(store.database.engine).get_table_names())
+    assert differences(store.database.engine, models, tables) == []
     wanted = {"credit_subject", "credit_record", "credit_record_version", "credit_record_type", "outbox", "history"}
     assert wanted <= present
-
-
-def same_type(_context: Any, _inspected: Any, _column: Any, found: Any, wanted: Any) -> bool | None:
-    """A text without bound is TEXT in migrations. Other types are for Alembic to compare."""
-    return False if isinstance(found, Text) and isinstance(wanted, AutoString) and wanted.length is None else None
 
 
 def test_a_decision_makes_subject_record_and_version(store: Store) -> None:
