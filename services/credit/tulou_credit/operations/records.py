@@ -111,7 +111,7 @@ def put(
         "valid_to": valid_to_of(decision),
         **publicity_of(decision, entry, house),
         # A decision that was withdrawn, or lifted by repair, does not come back by being sent with another word in it.
-        "lifted_on": _known(session, record).lifted_on if record else None,
+        "lifted_on": known_version(session, record).lifted_on if record else None,
         "source": source,
         "origin": origin,
         "known_from": now,
@@ -128,7 +128,7 @@ def withdraw(session: Session, *, record_id: str, reason: WithdrawalReason, now:
     record = get_record(session, record_id=record_id, for_update=True)
     if record.state == RecordState.WITHDRAWN:
         return
-    was = _known(session, record)
+    was = known_version(session, record)
     lifted_on = min(was.lifted_on or date.max, civil_date(now))
     version = RecordVersion(
         **was.model_dump(exclude={"number", "sealed", "lifted_on", "known_from", "known_to"}),
@@ -139,12 +139,12 @@ def withdraw(session: Session, *, record_id: str, reason: WithdrawalReason, now:
     )
     record.state = RecordState.WITHDRAWN
     record.archive_after = None
-    _append_version(session, record, was, version, now)
-    _record(session, record, "WITHDRAW", "", record.source, {"reason": reason.value}, now, house)
+    append_version(session, record, was, version, now)
+    note(session, record, "WITHDRAW", "", record.source, {"reason": reason.value}, now, house)
     session.flush()
     if was.public_from is not None:
         subject = get_subject(session, subject_id=record.subject_id)
-        emit(session, RecordWithdrawn(**_ids(record, subject), reason=reason))
+        emit(session, RecordWithdrawn(**ids_of(record, subject), reason=reason))
 
 
 def archive_due(session: Session, *, now: datetime, limit: int, house: House) -> int:
@@ -160,9 +160,9 @@ def archive_due(session: Session, *, now: datetime, limit: int, house: House) ->
     ).all()
     for record, subject in due:
         record.archive_after, record.archived_on, record.updated_at = None, today, now
-        _record(session, record, "ARCHIVE", TIMER, "", {}, now, house)
+        note(session, record, "ARCHIVE", TIMER, "", {}, now, house)
         session.add(record)
-        emit(session, RecordArchived(**_ids(record, subject)))
+        emit(session, RecordArchived(**ids_of(record, subject)))
     session.flush()
     return len(due)
 
@@ -228,7 +228,7 @@ def _create(
         "source": version["source"],
         "received_on": today,
         "days_late": days_late(decided_on=decision.decided_on, received_on=today, calendar=house.calendar),
-        **_timer(version["public_until"], None, today),
+        **timer_columns(version["public_until"], None, today),
         "newest": 1,
         "created_at": now,
         "updated_at": now,
@@ -238,7 +238,7 @@ def _create(
     }
     _INSERT.run(session, record)
     _INSERT_VERSION.run(session, version)
-    if _is_public(version["public_from"], version["public_until"], None, today):
+    if is_public(version["public_from"], version["public_until"], None, today):
         ids = {"record_id": record_id, "subject_id": subject.id, "type_code": version["type_code"]}
         emit(session, RecordPublished(**ids, region_code=subject.region_code))
     return Put(Outcome.CREATED, record_id)
@@ -248,30 +248,31 @@ def _supersede(
     session: Session, record: Record, version: RecordVersion, subject: subjects.Ref, now: datetime, house: House
 ) -> Put:
     today = civil_date(now)
-    was = _known(session, record)
+    was = known_version(session, record)
     record.content_hash = version.content_hash
-    timer = _timer(version.public_until, version.lifted_on, today)
+    timer = timer_columns(version.public_until, version.lifted_on, today)
     # What was archived before stays archived since then.
     record.archived_on = timer["archived_on"] and (record.archived_on or timer["archived_on"])
     record.archive_after = timer["archive_after"]
-    _append_version(session, record, was, version, now)
+    append_version(session, record, was, version, now)
     details = {"version": version.number}
-    _record(session, record, "SUPERSEDE", version.origin, version.source, details, now, house)
+    note(session, record, "SUPERSEDE", version.origin, version.source, details, now, house)
     session.flush()
     spans = [(each.public_from, each.public_until, each.lifted_on) for each in (was, version)]
-    if any(_is_public(*span, today) for span in spans):
-        emit(session, RecordSuperseded(**_ids(record, subject)))
+    if any(is_public(*span, today) for span in spans):
+        emit(session, RecordSuperseded(**ids_of(record, subject)))
     return Put(Outcome.SUPERSEDED, record.id)
 
 
-def _known(session: Session, record: Record) -> RecordVersion:
+def known_version(session: Session, record: Record) -> RecordVersion:
     """What is known of the record today."""
     return session.get_one(RecordVersion, (record.id, record.newest))
 
 
-def _append_version(
+def append_version(
     session: Session, record: Record, was: RecordVersion, version: RecordVersion, now: datetime
 ) -> None:
+    """Closes what was known and makes `version` what is known of the record."""
     was.known_to = now
     record.newest = version.number
     record.updated_at = now
@@ -281,20 +282,22 @@ def _append_version(
     session.add(version)
 
 
-def _timer(public_until: date | None, lifted_on: date | None, today: date) -> dict[str, date | None]:
-    """Lets the timer wait for the end of publicity; what comes after it is archived as it comes."""
+def timer_columns(public_until: date | None, lifted_on: date | None, today: date) -> dict[str, date | None]:
+    """Columns of a record. Lets the timer wait for the end of publicity; what comes after it is archived as it comes."""
     over = public_until is not None and public_until < today
     waits = not over and lifted_on is None
     return {"archived_on": today if over else None, "archive_after": public_until if waits else None}
 
 
-def _is_public(public_from: date | None, public_until: date | None, lifted_on: date | None, today: date) -> bool:
+def is_public(public_from: date | None, public_until: date | None, lifted_on: date | None, today: date) -> bool:
+    """Whether what has these dates is public today."""
     begun = public_from is not None and public_from <= today
     over = public_until is not None and public_until < today
     return begun and not over and (lifted_on is None or lifted_on > today)
 
 
-def _ids(record: Record, subject: Subject | subjects.Ref) -> dict[str, str]:
+def ids_of(record: Record, subject: Subject | subjects.Ref) -> dict[str, str]:
+    """What every happening of a record tells."""
     return {
         "record_id": record.id,
         "subject_id": subject.id,
@@ -303,7 +306,7 @@ def _ids(record: Record, subject: Subject | subjects.Ref) -> dict[str, str]:
     }
 
 
-def _record(
+def note(
     session: Session,
     record: Record,
     action: str,
