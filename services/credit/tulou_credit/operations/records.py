@@ -283,7 +283,7 @@ def append_version(
 
 
 def timer_columns(public_until: date | None, lifted_on: date | None, today: date) -> dict[str, date | None]:
-    """Columns of a record. Lets the timer wait for the end of publicity; what comes after it is archived as it comes."""
+    """Columns that let the timer wait for the end of publicity; what comes after it is archived as it comes."""
     over = public_until is not None and public_until < today
     waits = not over and lifted_on is None
     return {"archived_on": today if over else None, "archive_after": public_until if waits else None}
