@@ -1,14 +1,12 @@
 """What operators run by hand: `python -m tulou_approval <command>`. Each prints what it did, and fails loudly."""
 
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
-from tulou.type.v1.event_pb2 import Event
 from tulou_approval.convert.events import publication_of
 from tulou_approval.models import Case
 from tulou_approval.operations import cases, timers
@@ -16,13 +14,11 @@ from tulou_approval.operations.items import seed as load_catalogue
 from tulou_approval.seed.load import load_departments, load_items
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
-from tulou_chassis import deadletters, history
+from tulou_chassis import commands
 from tulou_chassis.keyring import Keyring, add_key
-from tulou_chassis.migrations import migrate as upgrade
 from tulou_chassis.syncdb import SyncDatabase
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
-BATCH = 500
 
 
 def database_of(settings: ApprovalSettings) -> SyncDatabase:
@@ -32,8 +28,7 @@ def database_of(settings: ApprovalSettings) -> SyncDatabase:
 
 def migrate(settings: ApprovalSettings) -> None:
     """Brings the database to the newest schema."""
-    upgrade(settings.database_for(NAME), MIGRATIONS)
-    print("approval: the schema is up to date")
+    commands.migrate(NAME, settings.database_for(NAME), MIGRATIONS)
 
 
 def seed(settings: ApprovalSettings) -> None:
@@ -50,31 +45,8 @@ def seed(settings: ApprovalSettings) -> None:
 def verify_audit(settings: ApprovalSettings) -> None:
     """Checks the history chain of every case. Raises SystemExit naming each break."""
     keyring = desk_of(settings).keyring
-    count, breaks = 0, 0
     with closing(database_of(settings)) as database:
-        for batch in _case_batches(database):
-            for case_id in _broken(database, keyring, batch):
-                # A case that was acted on since its row was read looks broken; what is broken stays so.
-                again = database.read(lambda session, case_id=case_id: session.get(Case, case_id))  # type: ignore[misc]
-                for sentences in _broken(database, keyring, [again] if again else []).values():
-                    print(*sentences, sep="\n")
-                    breaks += len(sentences)
-            count += len(batch)
-        orphans = database.read(lambda session: list(history.orphans(session, select(Case.id))))
-        for sentence in orphans:
-            print(sentence)
-    if breaks + len(orphans):
-        raise SystemExit(f"approval: {breaks + len(orphans)} breaks in the histories of {count} cases")
-    print(f"approval: the histories of {count} cases are as they were written")
-
-
-def _broken(database: SyncDatabase, keyring: Keyring, batch: Sequence[Case]) -> dict[str, list[str]]:
-    """What is wrong with the histories of cases, by the case's id."""
-    heads = {case.id: history.Head(case.history_sequence, case.history_hash) for case in batch}
-    found: dict[str, list[str]] = {}
-    for sentence in database.read(lambda session: list(history.verify(session, keyring, heads))):
-        found.setdefault(sentence.partition(":")[0], []).append(sentence)
-    return found
+        commands.verify_audit(NAME, database, keyring, cases=Case)
 
 
 def rotate_keys(settings: ApprovalSettings, *, fresh: bool) -> None:
@@ -88,7 +60,7 @@ def rotate_keys(settings: ApprovalSettings, *, fresh: bool) -> None:
         return
     moved = 0
     with closing(database_of(settings)) as database:
-        for batch in _case_batches(database):
+        for batch in commands.batches(database, Case):
             for case in batch:
                 if keyring.is_current(case.identity_sealed) and keyring.is_current(case.phone_sealed):
                     continue
@@ -114,34 +86,9 @@ def recompute_calendar(settings: ApprovalSettings) -> None:
 
 
 def dead_letters(settings: ApprovalSettings, verb: str, letter_id: int | None) -> None:
-    """Lists the events that a handler gave up on, shows one, or has the worker try one again. Raises SystemExit."""
-    try:
-        with closing(database_of(settings)) as database:
-            if letter_id is None:
-                letters = database.read(deadletters.unresolved)
-                for letter in letters:
-                    print(f"{letter.id}  {letter.time:%Y-%m-%d %H:%M:%S}  {letter.handler}  {letter.error}")
-                print(f"approval: {len(letters)} dead letters")
-            elif verb == "show":
-                letter = database.read(lambda session: deadletters.show(session, letter_id))
-                print(f"handler   {letter.handler}\nattempts  {letter.attempts}\nerror     {letter.error}")
-                print(Event.FromString(letter.envelope))
-            else:
-                database.write(lambda session: deadletters.request_replay(session, letter_id, now=datetime.now(UTC)))
-                print(f"approval: the worker will try {letter_id} again")
-    except (deadletters.NoSuchLetter, deadletters.AlreadyReplayed) as error:
-        raise SystemExit(f"approval: {error}") from None
-
-
-def _case_batches(database: SyncDatabase) -> Iterator[list[Case]]:
-    last = ""
-    while batch := database.read(
-        lambda session, after=last: list(  # type: ignore[misc]
-            session.exec(select(Case).where(Case.id > after).order_by(col(Case.id)).limit(BATCH)).all()
-        )
-    ):
-        yield batch
-        last = batch[-1].id
+    """See `commands.dead_letters`."""
+    with closing(database_of(settings)) as database:
+        commands.dead_letters(NAME, database, verb, letter_id)
 
 
 def _reseal(session: Session, keyring: Keyring, case_id: str) -> None:

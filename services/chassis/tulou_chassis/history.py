@@ -78,10 +78,10 @@ def verify(session: Session, keyring: Keyring, heads: Mapping[str, Head]) -> Ite
             yield f"{aggregate}: the history ends at {last.sequence}, not at {head.sequence} as its row says"
 
 
-def orphans(session: Session, aggregates: Select[tuple[str]] | SelectOfScalar[str]) -> Iterator[str]:
-    """A sentence for each aggregate that has a history but is not among `aggregates`: its row was deleted."""
-    gone = select(HistoryRecord.aggregate).distinct().where(col(HistoryRecord.aggregate).not_in(aggregates))
-    for aggregate in session.exec(gone):
+def orphans(session: Session, *aggregates: Select[tuple[str]] | SelectOfScalar[str]) -> Iterator[str]:
+    """A sentence for each aggregate that has a history but is among none of `aggregates`: its row was deleted."""
+    known = (col(HistoryRecord.aggregate).not_in(each) for each in aggregates)
+    for aggregate in session.exec(select(HistoryRecord.aggregate).distinct().where(*known)):
         yield f"{aggregate}: its history is there, its row is not"
 
 

@@ -31,6 +31,7 @@ from tulou.type.v1.event_pb2 import Event
 from tulou_approval import commands, models
 from tulou_approval.models import Case, Department, ItemVersion
 from tulou_approval.settings import ApprovalSettings
+from tulou_chassis import commands as shared
 from tulou_chassis import deadletters, tables
 from tulou_chassis.keyring import Keyring
 from tulou_chassis.syncdb import SyncDatabase
@@ -69,7 +70,7 @@ def test_an_audit_is_content_with_what_was_written(office: Office, capsys: pytes
 def test_an_audit_of_many_cases_goes_batch_by_batch(
     office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "BATCH", 2)
+    monkeypatch.setattr(shared, "BATCH", 2)
     for _ in range(5):
         office.draft()
     content, lines = audit(office, capsys)
@@ -82,15 +83,15 @@ def test_a_case_that_is_acted_on_meanwhile_is_not_broken(
     office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = office.submitted()
-    batches = commands._case_batches
+    batches = shared.batches
 
-    def slow(database: SyncDatabase) -> Any:
-        for batch in batches(database):
+    def slow(database: SyncDatabase, table: type[Case]) -> Any:
+        for batch in batches(database, table):
             if case.id in {one.id for one in batch}:
                 office.act("StartPreReview", case)
             yield batch
 
-    monkeypatch.setattr(commands, "_case_batches", slow)
+    monkeypatch.setattr(shared, "batches", slow)
     assert audit(office, capsys)[0]
 
 
