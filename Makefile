@@ -29,7 +29,7 @@ status: $(VENV)/run ## Show the city's processes, their health and their memory
 	@$(BIN)/python -m tulou_city status
 
 token: $(VENV)/run ## Print a token: make token ROLE=clerk ORG=SCJG REGION=3506 SUB=clerk-1
-	@$(BIN)/python -m tulou_city token $(if $(ROLE),--role $(ROLE)) $(if $(ORG),--org $(ORG)) $(if $(REGION),--region $(REGION)) $(if $(SUB),--sub $(SUB))
+	@$(BIN)/python -m tulou_city token $(if $(ROLE),--role $(ROLE)) $(if $(ORG),--org $(ORG)) $(if $(REGION),--region $(REGION)) $(if $(SUB),--sub $(SUB)) $(if $(IDENTITY),--identity $(IDENTITY))
 
 demo: $(VENV)/run ## Play one applicant's and one department's day against the running city
 	@$(BIN)/python -m tulou_city demo

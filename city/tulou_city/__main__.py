@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> None:
     asked.add_argument("--sub", default="", help="the subject (the role and -1)")
     asked.add_argument("--org", default="", help="department code (SCJG for staff, none for applicants)")
     asked.add_argument("--region", default="3506", help="division code (%(default)s)")
+    asked.add_argument("--identity", default="", help="an applicant's identity number or credit code")
     by_hand = commands.add_parser("run", help="run a service's own command with the city's settings")
     by_hand.add_argument("service", choices=[service.name for service in SERVICES])
     by_hand.add_argument("words", nargs=argparse.REMAINDER, help="for example: audit verify")
@@ -48,7 +49,8 @@ def main(arguments: list[str]) -> None:
             command = [sys.executable, "-m", f"tulou_{given.service}", *given.words]
             os.execve(sys.executable, command, os.environ | city().environment(given.service))
         case "token":
-            print(token(city(), role=given.role, sub=given.sub, org=given.org, region=given.region))
+            who = {name: getattr(given, name) for name in ("role", "sub", "org", "region", "identity")}
+            print(token(city(), **who))
 
 
 if __name__ == "__main__":

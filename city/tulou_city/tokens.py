@@ -10,8 +10,9 @@ ROLES: Final = tuple(name.removeprefix("ROLE_").lower() for name in Role.keys()[
 APPLICANTS: Final = ("citizen", "enterprise")
 
 
-def token(city: City, *, role: str, sub: str = "", org: str = "", region: str = "3506") -> str:
+def token(city: City, *, role: str, sub: str = "", org: str = "", region: str = "3506", identity: str = "") -> str:
     """A token for one hour. `org` is a department's code; staff without one gets SCJG's, the demo's department.
+    `identity` is an applicant's identity number or credit code.
 
     Raises SystemExit when the city has never been started.
     """
@@ -28,4 +29,5 @@ def token(city: City, *, role: str, sub: str = "", org: str = "", region: str = 
         org=org or ("" if role in APPLICANTS else "SCJG"),
         region=region,
         name=sub or f"{role}-1",
+        identity=identity,
     )

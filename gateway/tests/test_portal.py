@@ -180,6 +180,7 @@ def test_a_token_holds_what_was_asked_for(portal: Client, secrets: Path) -> None
         "org": "SCJG",
         "region": "350602",
         "name": "黄建国",
+        "identity": "",
     }
 
 
@@ -188,6 +189,12 @@ def test_an_applicant_has_no_department_and_is_always_the_same_person(portal: Cl
     first, second = (claims_of(secrets, portal.post("/dev/token", json=asked).json()["token"]) for _ in range(2))
     assert first["org"] == ""
     assert first["sub"] == second["sub"] == "dev-citizen"
+
+
+@pytest.mark.parametrize(("role", "told"), [("enterprise", "91350600M000100Y43"), ("clerk", "")])
+def test_only_an_applicant_has_a_verified_number(portal: Client, secrets: Path, role: str, told: str) -> None:
+    asked = {"role": role, "identity": "91350600M000100Y43"}
+    assert claims_of(secrets, portal.post("/dev/token", json=asked).json()["token"])["identity"] == told
 
 
 @pytest.mark.parametrize(
@@ -199,6 +206,7 @@ def test_an_applicant_has_no_department_and_is_always_the_same_person(portal: Cl
         ({"role": "clerk", "region": "Fujian"}, "region"),
         ({"role": "clerk", "department": "D" * 33}, "department"),
         ({"role": "clerk", "subject": "s" * 129}, "subject"),
+        ({"role": "citizen", "identity": "1" * 65}, "identity"),
         (["clerk"], ""),
     ],
 )

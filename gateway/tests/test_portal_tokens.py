@@ -53,6 +53,7 @@ def test_a_token_verifies_against_the_public_file_by_its_key_id(directory: Path)
     assert claims["exp"] - claims["iat"] == 60
     assert (claims["sub"], claims["roles"], claims["org"]) == ("clerk-1", ["clerk", "approver"], "SCJG")
     assert (claims["region"], claims["name"]) == ("350602", "黄建国")
+    assert claims["identity"] == ""
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 3601])

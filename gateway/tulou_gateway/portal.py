@@ -27,6 +27,8 @@ from tulou_gateway.traces import TraceStore
 
 MAX_TOKEN_REQUEST = 4096
 APPLICANTS = ("citizen", "enterprise")
+# The longest text of each field of a wish for a token.
+LONGEST = {"role": 32, "department": 32, "region": 12, "subject": 128, "name": 100, "identity": 64}
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def _wrong_field(wanted: Any, roles: set[str]) -> tuple[str, str, str, str] | No
     """The first field that breaks its rule: name, rule, in Chinese, in English."""
     if not isinstance(wanted, dict):
         return "", "type", "应为 JSON 对象。", "Must be a JSON object."
-    for name, longest in {"role": 32, "department": 32, "region": 12, "subject": 128, "name": 100}.items():
+    for name, longest in LONGEST.items():
         value = wanted.get(name, "")
         if not isinstance(value, str) or len(value) > longest:
             return (
@@ -202,5 +204,6 @@ def _token(issuer: Issuer, wanted: Mapping[str, str]) -> dict[str, Any]:
         org=department,
         region=wanted.get("region", "3506"),
         name=wanted.get("name") or subject,
+        identity=wanted.get("identity", "") if role in APPLICANTS else "",
     )
     return {"token": text, "expiresIn": tokens.MAX_TTL_SECONDS, "subject": subject}

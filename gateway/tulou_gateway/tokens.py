@@ -48,10 +48,12 @@ def mint(
     org: str,
     region: str,
     name: str,
+    identity: str = "",
     ttl_seconds: int = MAX_TTL_SECONDS,
 ) -> str:
     """A token signed by the key, valid from now for `ttl_seconds` (1 to 3600). `org` is a department code, "" for
-    applicants; `region` a division code. Raises ValueError on another lifetime and on a key that is not RSA."""
+    applicants; `region` a division code; `identity` an applicant's verified identity number or credit code. Raises
+    ValueError on another lifetime and on a key that is not RSA."""
     if not 0 < ttl_seconds <= MAX_TTL_SECONDS:
         raise ValueError(f"a token lives 1 to {MAX_TTL_SECONDS} seconds, not {ttl_seconds}")
     key = load_pem_private_key(key_pem, password=None)
@@ -68,6 +70,7 @@ def mint(
         "org": org,
         "region": region,
         "name": name,
+        "identity": identity,
     }
     return jwt.encode(claims, key, algorithm="RS256", headers={"kid": _public_jwk(key)["kid"]})
 

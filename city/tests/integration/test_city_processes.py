@@ -94,9 +94,9 @@ def test_a_token_verifies_with_the_published_key_and_carries_who_it_is_for(city:
     assert (claims["sub"], claims["roles"], claims["org"], claims["region"]) == ("wang", ["clerk"], "WJW", "350602")
 
 
-def test_applicants_belong_to_no_department(city: City) -> None:
-    claims = jwt.decode(token(city, role="citizen"), options={"verify_signature": False})
-    assert claims["org"] == ""
+def test_applicants_belong_to_no_department_and_carry_their_verified_number(city: City) -> None:
+    claims = jwt.decode(token(city, role="citizen", identity="91350600M000100Y43"), options={"verify_signature": False})
+    assert (claims["org"], claims["identity"]) == ("", "91350600M000100Y43")
 
 
 def test_a_token_before_the_first_start_says_what_to_do() -> None:

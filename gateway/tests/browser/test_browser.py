@@ -99,6 +99,7 @@ def test_staff_name_their_department_and_applicants_do_not(stranger: Watched) ->
     page = stranger.page
     open_docs(page)
     expect(page.locator("[name=department]")).to_be_hidden()
+    expect(page.locator("[name=identity]")).to_be_visible()
     get_token(page, role="clerk", department="SCJG", region="350602")
     expect(page.locator("#holder")).to_contain_text("dev-clerk-scjg")
     expect(page.locator("#departments option")).to_have_count(1)

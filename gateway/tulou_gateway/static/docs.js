@@ -87,11 +87,14 @@ if (form) {
     holder.textContent = text;
     holder.className = kind;
   };
-  const hideDepartment = () => {
-    document.getElementById("department").hidden = "applicant" in form.role.selectedOptions[0].dataset;
+  // Applicants have a number, staff a department.
+  const fitRole = () => {
+    const applicant = "applicant" in form.role.selectedOptions[0].dataset;
+    document.getElementById("department").hidden = applicant;
+    document.getElementById("identity").hidden = !applicant;
   };
-  form.role.addEventListener("change", hideDepartment);
-  hideDepartment();
+  form.role.addEventListener("change", fitRole);
+  fitRole();
   form.addEventListener("input", () => {
     if (!token) describe(hint, "");
   });
@@ -99,7 +102,8 @@ if (form) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const wanted = { role: form.role.value, region: form.region.value };
-    if (!document.getElementById("department").hidden) wanted.department = form.department.value;
+    const own = document.getElementById("department").hidden ? "identity" : "department";
+    wanted[own] = form[own].value;
     try {
       const response = await fetch("/dev/token", {
         method: "POST",

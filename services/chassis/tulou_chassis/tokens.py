@@ -113,9 +113,9 @@ class Verifier:
 
 def _principal(claims: dict[str, Any]) -> Principal:
     subject, roles = claims["sub"], claims.get("roles", [])
-    texts = [claims.get(name, "") for name in ("org", "region", "name")]
+    texts = [claims.get(name, "") for name in ("org", "region", "name", "identity")]
     if not isinstance(roles, list) or not all(isinstance(text, str) for text in [subject, *texts, *roles]):
         raise TypeError("claims of the wrong type")
-    if not 0 < len(subject) <= 128 or len(texts[0]) > 32 or len(texts[1]) > 12:
+    if not 0 < len(subject) <= 128 or len(texts[0]) > 32 or len(texts[1]) > 12 or len(texts[3]) > 64:
         raise ValueError("claims of the wrong size")
     return Principal(subject, frozenset(roles), *texts)

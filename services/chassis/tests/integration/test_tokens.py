@@ -75,6 +75,12 @@ async def test_claims_that_may_be_absent_are_empty(issuer: Path, verifier: Verif
     assert principal == Principal("user-1", frozenset(), "", "", "")
 
 
+async def test_a_verified_number_is_told_but_not_shown(issuer: Path, verifier: Verifier) -> None:
+    principal = await verifier.principal(minted(issuer, identity="91350600M000100Y43"))
+    assert principal.identity == "91350600M000100Y43"
+    assert "91350600M000100Y43" not in f"{principal!r} {principal}"
+
+
 async def test_one_of_several_audiences_will_do(issuer: Path, verifier: Verifier) -> None:
     assert (await verifier.principal(signed(issuer, aud=["other", "tulou"]))).subject == "user-1"
 
@@ -102,6 +108,8 @@ async def test_one_of_several_audiences_will_do(issuer: Path, verifier: Verifier
         {"region": 3506},
         {"region": "3" * 13},
         {"name": {}},
+        {"identity": 350602199001011232},
+        {"identity": "9" * 65},
     ],
     ids=str,
 )
