@@ -8,13 +8,13 @@ from tulou.approval.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
 )
-from tulou_approval.blobs import DiskBlobs
 from tulou_approval.convert.answers import ANSWERS
 from tulou_approval.convert.events import publication_of
 from tulou_approval.servicer.cases import CaseServicer
 from tulou_approval.servicer.catalogue import CatalogueServicer
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
+from tulou_chassis.blobs import DiskBlobs
 from tulou_chassis.db import Database
 from tulou_chassis.server import Service, serve
 

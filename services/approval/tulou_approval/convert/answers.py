@@ -6,10 +6,11 @@ from typing import Final
 from grpc import StatusCode as Code
 
 from tulou_approval import queries
-from tulou_approval.blobs import BlobMissing
 from tulou_approval.domain import cases as rules
 from tulou_approval.domain.states import ActionNotAllowed
 from tulou_approval.operations import cases, forms, items, materials, tracking
+from tulou_chassis import files
+from tulou_chassis.blobs import BlobMissing
 from tulou_chassis.errors import Answer
 
 DOMAIN: Final = "approval.tulou"
@@ -99,10 +100,10 @@ ANSWERS: Final[Mapping[type[Exception], Answer]] = {
         "您不负责区域 {region_code} 的事项目录。",
         "You do not maintain the catalogue of {region_code}.",
     ),
-    materials.FileTooLarge: _answer(
+    files.FileTooLarge: _answer(
         Code.INVALID_ARGUMENT, "FILE_TOO_LARGE", "文件不得超过 {max_size} 字节。", "A file is at most {max_size} bytes."
     ),
-    materials.FileTypeRefused: _answer(
+    files.FileTypeRefused: _answer(
         Code.INVALID_ARGUMENT,
         "FILE_TYPE",
         "文件内容与声明的类型 {media_type} 不符，或事项不接受该类型。",

@@ -11,12 +11,12 @@ from sqlmodel import Session
 
 from tulou.approval.v1 import approval_service_pb2 as pb
 from tulou_approval import queries
-from tulou_approval.blobs import BlobStore
 from tulou_approval.convert import cases as to
 from tulou_approval.operations import materials, tracking
 from tulou_approval.operations.acts import Desk, civil_date, explain_clocks, history_of
 from tulou_approval.servicer.acts import CaseActs, Context
-from tulou_chassis import paging
+from tulou_chassis import files, paging
+from tulou_chassis.blobs import BlobStore
 from tulou_chassis.calls import CURRENT, current_principal, idempotency_key
 from tulou_chassis.db import Database
 from tulou_chassis.validation import validate
@@ -102,7 +102,7 @@ class CaseServicer(CaseActs):
         principal = current_principal()
         first = await anext(aiter(requests), pb.UploadMaterialRequest())
         validate(first)
-        materials.check_filename(first.filename)
+        files.check_filename(first.filename)
         call = CURRENT.get()
         largest = materials.MAX_FILE
         # A replay gets its first answer, also where the case has moved on and takes no more files.
@@ -118,9 +118,9 @@ class CaseServicer(CaseActs):
                 break
             content += request.file.data
         if len(content) > largest:
-            raise materials.FileTooLarge(largest)
+            raise files.FileTooLarge(largest)
         data = bytes(content)
-        media_type = materials.check_content(data, declared=first.file.content_type)
+        media_type = files.check_content(data, declared=first.file.content_type)
         sha256 = await asyncio.to_thread(self._blobs.put, data)
         asked = f"{first.case_id} {first.material_code} {first.filename} {media_type} {sha256}"
         call.idempotency = idempotency_key(principal, call.method, first.request_id, asked.encode())
@@ -148,8 +148,8 @@ class CaseServicer(CaseActs):
 
         def query(session: Session) -> pb.ListMaterialsResponse:
             case = queries.get_case(session, among=queries.visible_cases(principal), case_id=request.case_id)
-            files = queries.list_materials(session, case_id=case.id)
-            return pb.ListMaterialsResponse(files=[to.material_to_proto(file) for file in files])
+            found = queries.list_materials(session, case_id=case.id)
+            return pb.ListMaterialsResponse(files=[to.material_to_proto(file) for file in found])
 
         return await self._database.read(query)
 
