@@ -35,3 +35,23 @@ class RecordWithdrawn(RecordHappening):
 @dataclass(frozen=True, kw_only=True)
 class RecordArchived(RecordHappening):
     """A record's publicity has ended by time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordRepaired(RecordHappening):
+    """A record is no longer public, for it is repaired (信用修复): it is not to be used either."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordRestored(RecordHappening):
+    """A repair was taken back, for its material was false: the record counts again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandingChanged(RecordHappening):
+    """A record of the serious-default list (严重失信主体名单) came, changed or went.
+
+    `standing` is the subject's after it: "SERIOUS", "BAD", "GOOD", or "NONE" where nothing counts.
+    """
+
+    standing: str

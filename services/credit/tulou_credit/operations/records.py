@@ -23,7 +23,7 @@ from tulou_credit.domain.happenings import (
 from tulou_credit.domain.records import Outcome, RecordState, WithdrawalReason, civil_date, days_late
 from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import Record, RecordType, RecordVersion, Subject
-from tulou_credit.operations import subjects
+from tulou_credit.operations import standing, subjects
 from tulou_credit.operations.content import content_of, resealed, sealed
 from tulou_credit.operations.publicity import publicity_of, valid_to_of
 from tulou_credit.operations.schemas import check_content
@@ -145,6 +145,7 @@ def withdraw(session: Session, *, record_id: str, reason: WithdrawalReason, now:
     if was.public_from is not None:
         subject = get_subject(session, subject_id=record.subject_id)
         emit(session, RecordWithdrawn(**ids_of(record, subject), reason=reason))
+        standing.tell(session, record=record, subject_id=subject.id, region_code=subject.region_code, now=now)
 
 
 def archive_due(session: Session, *, now: datetime, limit: int, house: House) -> int:
@@ -163,6 +164,7 @@ def archive_due(session: Session, *, now: datetime, limit: int, house: House) ->
         note(session, record, "ARCHIVE", TIMER, "", {}, now, house)
         session.add(record)
         emit(session, RecordArchived(**ids_of(record, subject)))
+        standing.tell(session, record=record, subject_id=subject.id, region_code=subject.region_code, now=now)
     session.flush()
     return len(due)
 
@@ -261,6 +263,7 @@ def _supersede(
     spans = [(each.public_from, each.public_until, each.lifted_on) for each in (was, version)]
     if any(is_public(*span, today) for span in spans):
         emit(session, RecordSuperseded(**ids_of(record, subject)))
+        standing.tell(session, record=record, subject_id=subject.id, region_code=subject.region_code, now=now)
     return Put(Outcome.SUPERSEDED, record.id)
 
 
