@@ -15,7 +15,6 @@ from tulou_chassis.migrations import migrate
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_civics.identifiers import InvalidIdentifier, check_credit_code, check_resident_id
 from tulou_credit import queries
-from tulou_credit.domain.happenings import RecordHappening
 from tulou_credit.intake.columns import LICENCE_790, PENALTY_790, ColumnSet
 from tulou_credit.intake.rows import Licence, Penalty, judged
 from tulou_credit.intake.table import Row
@@ -93,7 +92,7 @@ class Store:
     def __init__(self, url: str, house: House) -> None:
         self.url = url
         self.house = house
-        self.happened: list[RecordHappening] = []
+        self.happened: list[Any] = []
         self.database = SyncDatabase(url, publisher=self._publish)
 
     def prepare(self) -> None:
@@ -135,11 +134,10 @@ class Store:
 
     def told(self, record_id: str) -> list[str]:
         """The names of what happened to a record, in order."""
-        return [type(one).__name__ for one in self.happened if one.record_id == record_id]
+        return [type(one).__name__ for one in self.happened if getattr(one, "record_id", "") == record_id]
 
-    def _publish(self, happened: object) -> Publication:
-        assert isinstance(happened, RecordHappening)
+    def _publish(self, happened: Any) -> Publication:
         self.happened.append(happened)
         payload = Struct()
-        payload.update({"record": happened.record_id, "event": type(happened).__name__})
-        return Publication(subject=happened.record_id, region=happened.region_code, payload=payload)
+        payload.update({"event": type(happened).__name__})
+        return Publication(subject=happened.subject_id, region=getattr(happened, "region_code", ""), payload=payload)

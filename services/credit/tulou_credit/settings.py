@@ -11,3 +11,4 @@ class CreditSettings(Settings):
     """Settings (`TULOU_…`) of the credit service."""
 
     blob_dir: Path = Field(description="where uploaded files are kept")
+    office: str = Field("FGW", min_length=1, description="code of the department that runs the platform")

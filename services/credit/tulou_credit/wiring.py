@@ -12,16 +12,22 @@ NAME: Final = "credit"
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """What an operation works with beside the database: the keys and the calendar."""
+    """What an operation works with beside the database: the keys, the calendar, and who runs the platform."""
 
     keyring: Keyring
     calendar: WorkCalendar
+    # The code of the department whose staff takes objections in and may decide on any record.
+    office: str = "FGW"
 
 
 def house_of(settings: CreditSettings) -> House:
     """The keys and the calendar that the settings name. Raises SystemExit naming the setting whose file is unusable."""
     try:
-        return House(keyring=Keyring.load(settings.keyring_file), calendar=WorkCalendar.load(settings.calendar_files))
+        return House(
+            keyring=Keyring.load(settings.keyring_file),
+            calendar=WorkCalendar.load(settings.calendar_files),
+            office=settings.office,
+        )
     except KeyringError as error:
         raise SystemExit(f"TULOU_KEYRING_FILE: {error}") from None
     except CalendarFileError as error:
