@@ -204,15 +204,20 @@ class Timeliness:
 
 
 def timeliness(session: Session, *, source: str, from_: date, to: date) -> Timeliness:
-    """Of what a department sent in the days `from_` to `to`, both included: what came within 7 working days of the
-    decision (发改办财金〔2018〕424号)."""
+    """Of the licences and penalties (双公示) that a department sent in the days `from_` to `to`, both included: what
+    came within 7 working days of the decision (发改办财金〔2018〕424号)."""
     late = col(Record.days_late)
     records, in_time, latest = session.exec(
         select(
             func.count(col(Record.id)),
             func.coalesce(func.sum(case((late == 0, 1), else_=0)), 0),
             func.coalesce(func.max(late), 0),
-        ).where(Record.source == source, Record.received_on >= from_, Record.received_on <= to)
+        ).where(
+            Record.source == source,
+            Record.received_on >= from_,
+            Record.received_on <= to,
+            col(Record.type_code).in_(("LICENCE", "PENALTY")),
+        )
     ).one()
     return Timeliness(records=records, in_time=in_time, latest=latest)
 

@@ -107,7 +107,7 @@ def test_content_is_refused_by_the_names_of_its_fields() -> None:
 def test_the_first_catalogue_has_every_category_and_nothing_forbidden() -> None:
     entries = load_catalogue()
     assert {entry.category for entry in entries} == set(Category)
-    assert len({entry.code for entry in entries}) == len(entries) == 13
+    assert len({entry.code for entry in entries}) == len(entries) == 14
     for entry in entries:
         check_schema(entry.content_schema)
         assert forbidden_fields(entry.content_schema) == []

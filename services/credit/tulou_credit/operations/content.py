@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any, Final
 
+from tulou_credit.domain.entries import Entry
 from tulou_credit.domain.privacy import masked_number, masked_text
 from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import RecordVersion
@@ -16,8 +17,10 @@ _NUMBER_FIELDS: Final = frozenset({"document_number", "certificate_number", "oth
 _NOT_CONTENT: Final = frozenset({"row", "edition", "subject_code", "representative_id", "organ_code"})
 
 
-def content_of(decision: Licence | Penalty) -> tuple[dict[str, Any], dict[str, str]]:
+def content_of(decision: Licence | Penalty | Entry) -> tuple[dict[str, Any], dict[str, str]]:
     """What a decision says, with numbers of persons masked, and beside it the masked fields in clear."""
+    if isinstance(decision, Entry):
+        return _content_of_entry(decision)
     known = [decision.representative_id]
     if decision.id_type:
         known.append(decision.subject_code)
@@ -44,6 +47,26 @@ def content_of(decision: Licence | Penalty) -> tuple[dict[str, Any], dict[str, s
         else:
             content[name] = value
     return content, in_clear
+
+
+def _content_of_entry(entry: Entry) -> tuple[dict[str, Any], dict[str, str]]:
+    known = [entry.subject_code] if entry.id_type else []
+    in_clear: dict[str, str] = {}
+
+    def masked(value: Any, path: str) -> Any:
+        if isinstance(value, Mapping):
+            return {name: masked(part, f"{path}.{name}" if path else name) for name, part in value.items()}
+        if isinstance(value, list):
+            return [masked(part, f"{path}.{place}") for place, part in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        mask = masked_number if path.endswith("_number") else masked_text
+        shown = mask(value, known=known)
+        if shown != value:
+            in_clear[path] = value
+        return shown
+
+    return masked(entry.content, ""), in_clear
 
 
 def sealed(in_clear: Mapping[str, str], record_id: str, number: int, house: House) -> str:

@@ -7,6 +7,7 @@ from tulou_civics.rules import NoRuleSet
 from tulou_credit.domain import publicity
 from tulou_credit.domain.catalogue import PublicityRule
 from tulou_credit.domain.decisions import last_public_day, penalty_field, penalty_kinds
+from tulou_credit.domain.entries import Entry
 from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import RecordType
 from tulou_credit.wiring import House
@@ -16,14 +17,14 @@ _OPEN_END: Final = date(2099, 12, 31)
 _NEVER: Final = {"severity": None, "rule_set": "", "minimum_end": None, "public_from": None, "public_until": None}
 
 
-def valid_to_of(decision: Licence | Penalty) -> date | None:
+def valid_to_of(decision: Licence | Penalty | Entry) -> date | None:
     """The first day on which it is not so any more. That a penalty was given stays true for ever."""
     if isinstance(decision, Penalty) or decision.valid_to is None or decision.valid_to >= _OPEN_END:
         return None
     return decision.valid_to + timedelta(days=1)
 
 
-def publicity_of(decision: Licence | Penalty, entry: RecordType, house: House) -> dict[str, Any]:
+def publicity_of(decision: Licence | Penalty | Entry, entry: RecordType, house: House) -> dict[str, Any]:
     """The columns that say from when to when it is public; only types open to all have a rule (see `catalogue`)."""
     if entry.publicity == PublicityRule.PENALTY and isinstance(decision, Penalty):
         return _penalty_publicity(decision, house)

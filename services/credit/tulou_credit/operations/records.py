@@ -14,12 +14,14 @@ from sqlmodel import Session, col, select
 from tulou_chassis.events import emit
 from tulou_chassis.history import Entry, Head, append
 from tulou_chassis.hot import Hot
+from tulou_credit.domain.entries import Entry as Told
 from tulou_credit.domain.happenings import (
     RecordArchived,
     RecordPublished,
     RecordSuperseded,
     RecordWithdrawn,
 )
+from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import Outcome, RecordState, WithdrawalReason, civil_date, days_late
 from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import Record, RecordType, RecordVersion, Subject
@@ -61,7 +63,7 @@ class Put:
 
 def put(
     session: Session,
-    decision: Licence | Penalty,
+    decision: Licence | Penalty | Told,
     *,
     source: str,
     origin: str,
@@ -75,7 +77,7 @@ def put(
     ContentNotAllowed: the row may go to quarantine and the transaction on. IntegrityError, StaleDataError and
     OperationalError mean that another transaction put the same: the whole transaction is to be run again.
     """
-    key = house.keyring.index(json.dumps(decision.natural_key, ensure_ascii=False))
+    key = house.keyring.index(json.dumps(_natural_key(decision, source), ensure_ascii=False))
     # Keyed too: all else of a content is public, so that a plain hash would tell the number to who tries them all.
     content_hash = house.keyring.index(decision.content_hash)
     found = _FIND.run(session, {"key": key})
@@ -85,7 +87,9 @@ def put(
     if record and _is_known(session, record, content_hash):
         # Another transaction put it while this one waited for the row.
         return Put(Outcome.UNCHANGED, record.id)
-    entry = _type(session, decision, source)
+    entry = type_in_force(session, code=_type_code(decision))
+    if not {source, EVERYONE} & set(entry.sources) or decision.subject_kind.value not in entry.subject_kinds:
+        raise SourceNotAllowed(entry.code, source)
     if record and record.source != source:
         raise SourceNotAllowed(entry.code, source)
     content, in_clear = content_of(decision)
@@ -104,8 +108,9 @@ def put(
         "content_hash": content_hash,
         "content": content,
         "sealed": sealed(in_clear, record_id, number, house),
-        "organ_code": decision.organ_code,
-        "organ_name": content["organ"],
+        # Where an entry has no organ, it is who sent it.
+        "organ_code": "" if isinstance(decision, Told) else decision.organ_code,
+        "organ_name": content.get("organ", source),
         "decided_on": decision.decided_on,
         "valid_from": decision.decided_on,
         "valid_to": valid_to_of(decision),
@@ -119,7 +124,7 @@ def put(
     }
     if record is None:
         return _create(session, decision, version, key, subject, now, house)
-    return _supersede(session, record, RecordVersion(**version), subject, now, house)
+    return _supersede(session, decision, record, RecordVersion(**version), subject, now, house)
 
 
 def withdraw(session: Session, *, record_id: str, reason: WithdrawalReason, now: datetime, house: House) -> None:
@@ -169,6 +174,30 @@ def archive_due(session: Session, *, now: datetime, limit: int, house: House) ->
     return len(due)
 
 
+def type_in_force(session: Session, *, code: str) -> RecordType:
+    """The catalogue's entry, read once a transaction. Raises RecordTypeNotFound."""
+    types: dict[str, RecordType] = session.info.setdefault(TYPES_AT_HAND, {})
+    if code not in types:
+        types[code] = get_type(session, code=code)
+    return types[code]
+
+
+def _type_code(decision: Licence | Penalty | Told) -> str:
+    return decision.type_code if isinstance(decision, Told) else decision.kind.value
+
+
+def _natural_key(decision: Licence | Penalty | Told, source: str) -> tuple[str, ...]:
+    """Holds a person's number in clear."""
+    if isinstance(decision, Told):
+        return decision.type_code, source, decision.source_key, decision.subject_code
+    return decision.natural_key
+
+
+def _details(decision: Licence | Penalty | Told, number: int) -> dict[str, Any]:
+    proof = decision.consent_proof if isinstance(decision, Told) else ""
+    return {"version": number, "consent_proof": proof} if proof else {"version": number}
+
+
 def _is_known(session: Session, record: Any, content_hash: str) -> bool:
     """Also what was superseded: a file that is sent again must not undo corrections that came after it."""
     if record.content_hash == content_hash:
@@ -179,19 +208,16 @@ def _is_known(session: Session, record: Any, content_hash: str) -> bool:
     return session.exec(query.limit(1)).first() is not None
 
 
-def _type(session: Session, decision: Licence | Penalty, source: str) -> RecordType:
-    types: dict[str, RecordType] = session.info.setdefault(TYPES_AT_HAND, {})
-    code = decision.kind.value
-    if code not in types:
-        types[code] = get_type(session, code=code)
-    entry = types[code]
-    if not {source, EVERYONE} & set(entry.sources) or decision.subject_kind.value not in entry.subject_kinds:
-        raise SourceNotAllowed(entry.code, source)
-    return entry
-
-
-def _description(decision: Licence | Penalty, content: Mapping[str, Any]) -> subjects.Description:
-    # Names as they are in the content: people write numbers behind them.
+def _description(decision: Licence | Penalty | Told, content: Mapping[str, Any]) -> subjects.Description:
+    # Names with numbers masked, as they are in the content: people write numbers behind them.
+    if isinstance(decision, Told):
+        return subjects.Description(
+            kind=decision.subject_kind,
+            code=decision.subject_code,
+            id_type=decision.id_type,
+            name=masked_text(decision.subject_name, known=[decision.subject_code] if decision.id_type else []),
+            told_on=decision.valid_from,
+        )
     return subjects.Description(
         kind=decision.subject_kind,
         code=decision.subject_code,
@@ -206,7 +232,7 @@ def _description(decision: Licence | Penalty, content: Mapping[str, Any]) -> sub
 
 def _create(
     session: Session,
-    decision: Licence | Penalty,
+    decision: Licence | Penalty | Told,
     version: Mapping[str, Any],
     key: str,
     subject: subjects.Ref,
@@ -216,7 +242,11 @@ def _create(
     today = civil_date(now)
     record_id = version["record_id"]
     entry = Entry(
-        action="CREATE", time=now, actor=version["origin"], organisation=version["source"], details={"version": 1}
+        action="CREATE",
+        time=now,
+        actor=version["origin"],
+        organisation=version["source"],
+        details=_details(decision, 1),
     )
     head = append(session, house.keyring, record_id, Head(), entry)
     record = {
@@ -229,7 +259,10 @@ def _create(
         "disputed": False,
         "source": version["source"],
         "received_on": today,
-        "days_late": days_late(decided_on=decision.decided_on, received_on=today, calendar=house.calendar),
+        # The limit is of the double publicity (双公示).
+        "days_late": 0
+        if isinstance(decision, Told)
+        else days_late(decided_on=decision.decided_on, received_on=today, calendar=house.calendar),
         **timer_columns(version["public_until"], None, today),
         "newest": 1,
         "created_at": now,
@@ -243,11 +276,20 @@ def _create(
     if is_public(version["public_from"], version["public_until"], None, today):
         ids = {"record_id": record_id, "subject_id": subject.id, "type_code": version["type_code"]}
         emit(session, RecordPublished(**ids, region_code=subject.region_code))
+        if version["type_code"] == standing.TOLD_OF:
+            made = session.get_one(Record, record_id)
+            standing.tell(session, record=made, subject_id=subject.id, region_code=subject.region_code, now=now)
     return Put(Outcome.CREATED, record_id)
 
 
 def _supersede(
-    session: Session, record: Record, version: RecordVersion, subject: subjects.Ref, now: datetime, house: House
+    session: Session,
+    decision: Licence | Penalty | Told,
+    record: Record,
+    version: RecordVersion,
+    subject: subjects.Ref,
+    now: datetime,
+    house: House,
 ) -> Put:
     today = civil_date(now)
     was = known_version(session, record)
@@ -257,7 +299,7 @@ def _supersede(
     record.archived_on = timer["archived_on"] and (record.archived_on or timer["archived_on"])
     record.archive_after = timer["archive_after"]
     append_version(session, record, was, version, now)
-    details = {"version": version.number}
+    details = _details(decision, version.number)
     note(session, record, "SUPERSEDE", version.origin, version.source, details, now, house)
     session.flush()
     spans = [(each.public_from, each.public_until, each.lifted_on) for each in (was, version)]
@@ -272,9 +314,7 @@ def known_version(session: Session, record: Record) -> RecordVersion:
     return session.get_one(RecordVersion, (record.id, record.newest))
 
 
-def append_version(
-    session: Session, record: Record, was: RecordVersion, version: RecordVersion, now: datetime
-) -> None:
+def append_version(session: Session, record: Record, was: RecordVersion, version: RecordVersion, now: datetime) -> None:
     """Closes what was known and makes `version` what is known of the record."""
     was.known_to = now
     record.newest = version.number
