@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
+from generate import put_operations
 from google.api import annotations_pb2
 
 HERE = Path(__file__).resolve().parent
@@ -47,6 +48,7 @@ def workspace(protos: Path, folder: Path) -> Path:
     google = Path(annotations_pb2.__file__).parents[1]
     for package in ("api", "rpc", "type"):
         shutil.copytree(google / package, folder / "google/google" / package, ignore=_all_but_protos)
+    put_operations(folder / "google", google)
     rules = yaml.safe_load((HERE / "buf.yaml").read_text())
     google_rules = {"path": "google", "lint": {"ignore": ["google"]}, "breaking": {"ignore": ["google"]}}
     (folder / "buf.yaml").write_text(yaml.safe_dump(rules | {"modules": [{"path": "ours"}, google_rules]}))
