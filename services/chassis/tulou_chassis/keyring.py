@@ -14,6 +14,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES: Final = 12
+# What is encrypted is longer than what it was by the nonce and the tag.
+SEAL_BYTES: Final = NONCE_BYTES + 16
 
 
 class KeyringError(Exception):
@@ -47,19 +49,29 @@ class Keyring:
 
     def encrypt(self, text: str, *, context: str) -> str:
         """`text` as "<key id>.<base64>"; `context` (table, column and row) binds it to its place."""
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = self.ciphers[self.primary].encrypt(nonce, text.encode(), context.encode())
-        return f"{self.primary}.{base64.b64encode(nonce + sealed).decode()}"
+        return f"{self.primary}.{base64.b64encode(self.encrypt_bytes(text.encode(), context=context)).decode()}"
 
     def decrypt(self, sealed: str, *, context: str) -> str:
         """The text again. Raises KeyringError when the key is missing, or the text was changed or moved."""
         key_id, _, body = sealed.partition(".")
+        try:
+            raw = base64.b64decode(body, validate=True)
+        except ValueError:
+            raise KeyringError(f"a text under {context} was changed or moved") from None
+        return self.decrypt_bytes(raw, key_id=key_id, context=context).decode()
+
+    def encrypt_bytes(self, content: bytes, *, context: str) -> bytes:
+        """`content` under the primary key, SEAL_BYTES longer; who keeps it keeps the key's id beside it."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self.ciphers[self.primary].encrypt(nonce, content, context.encode())
+
+    def decrypt_bytes(self, sealed: bytes, *, key_id: str, context: str) -> bytes:
+        """The content again. Raises KeyringError when the key is missing, or the content was changed or moved."""
         cipher = self.ciphers.get(key_id)
         if cipher is None:
             raise KeyringError(f"no key {key_id!r} in the keyring")
         try:
-            raw = base64.b64decode(body, validate=True)
-            return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode()).decode()
+            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
         except (InvalidTag, ValueError):
             raise KeyringError(f"a text under {context} was changed or moved") from None
 

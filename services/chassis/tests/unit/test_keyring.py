@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tulou_chassis.keyring import Keyring, KeyringError, add_key, create_keyring
+from tulou_chassis.keyring import SEAL_BYTES, Keyring, KeyringError, add_key, create_keyring
 
 TEXT = "350602199003070036"
 PLACE = "case_file.identity:1"
@@ -151,3 +151,23 @@ def test_a_keyring_that_cannot_be_used_is_refused_without_a_word_of_it(tmp_path:
 def test_a_keyring_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(KeyringError, match=r"none\.json: no usable keyring \(FileNotFoundError\)"):
         Keyring.load(tmp_path / "none.json")
+
+
+def test_sealed_bytes_come_back_in_their_place_only(keyring: Keyring, path: Path) -> None:
+    content = bytes(range(256))
+    sealed = keyring.encrypt_bytes(content, context=PLACE)
+    assert len(sealed) == len(content) + SEAL_BYTES
+    assert keyring.decrypt_bytes(sealed, key_id="k1", context=PLACE) == content
+    add_key(path)
+    newer = Keyring.load(path)
+    assert newer.decrypt_bytes(sealed, key_id="k1", context=PLACE) == content
+    for wrong in (
+        {"key_id": "k2", "context": PLACE},
+        {"key_id": "k1", "context": ""},
+        {"key_id": "", "context": PLACE},
+    ):
+        with pytest.raises(KeyringError):
+            newer.decrypt_bytes(sealed, **wrong)
+    for broken in (sealed[:-1], sealed[:5], b"", sealed[1:]):
+        with pytest.raises(KeyringError):
+            keyring.decrypt_bytes(broken, key_id="k1", context=PLACE)
