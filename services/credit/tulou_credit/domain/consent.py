@@ -4,10 +4,22 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 from tulou_civics.calendar import WorkCalendar
 from tulou_civics.durations import Duration, Unit
 from tulou_civics.rules import RuleBook, RuleSet
+
+# No authorisation is for ever: D. Counted from its first day.
+LONGEST_VALIDITY: Final = Duration(5, Unit.YEAR)
+
+
+class Basis(StrEnum):
+    """By which right a query for what is not public was answered."""
+
+    OWN = "OWN"
+    AUTHORISATION = "AUTHORISATION"
+    DEPARTMENT = "DEPARTMENT"  # 部门间内部共享
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +116,11 @@ def access(query: Query, authorisations: Iterable[Authorisation]) -> Access:
     if lacks:
         return Access(granted=False, lacks=lacks, uncovered=query.record_types - nearest.scope)
     return Access(granted=True, authorisation_id=nearest.authorisation_id)
+
+
+def ends_in_time(*, valid_from: date, valid_to: date, calendar: WorkCalendar) -> bool:
+    """Whether an authorisation's last day is within the longest time for which one may be granted."""
+    return valid_to <= LONGEST_VALIDITY.end(valid_from, calendar).date
 
 
 def _lacks(query: Query, authorisation: Authorisation) -> tuple[Lack, ...]:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from tulou_credit.domain.objection import ObjectionState
 from tulou_credit.domain.records import WithdrawalReason
+from tulou_credit.domain.repair import RepairState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +57,76 @@ class StandingChanged(RecordHappening):
     """
 
     standing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorisationGranted:
+    """A subject authorised queries about what is not public of it."""
+
+    authorisation_id: str
+    subject_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorisationRevoked:
+    """A subject revoked an authorisation: from that day on it covers nothing."""
+
+    authorisation_id: str
+    subject_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionHappening:
+    """`state` is the objection's after it; `region_code` the subject's, "" where it is not known."""
+
+    objection_id: str
+    record_id: str
+    subject_id: str
+    region_code: str
+    state: ObjectionState
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionFiled(ObjectionHappening):
+    """A subject objects to a record, which bears the mark from now on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionForwarded(ObjectionHappening):
+    """An objection waits for the department that sent the record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionDecided(ObjectionHappening):
+    """An objection was upheld or dismissed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionClosed(ObjectionHappening):
+    """An objection is over: closed, or withdrawn by who filed it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairHappening:
+    """`state` is the request's after it; `region_code` the subject's, "" where it is not known."""
+
+    repair_id: str
+    record_id: str
+    subject_id: str
+    region_code: str
+    state: RepairState
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairSubmitted(RepairHappening):
+    """A subject asks for the repair of a record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairAccepted(RepairHappening):
+    """A request for repair was taken up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairDecided(RepairHappening):
+    """A request was not taken up, granted, refused, withdrawn by who submitted it, or its grant was revoked."""
