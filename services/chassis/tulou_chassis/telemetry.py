@@ -1,9 +1,12 @@
 """OpenTelemetry for a process: traces and logs over OTLP/HTTP where an endpoint is set, metrics for Prometheus."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from opentelemetry import metrics, trace
+from opentelemetry import context, metrics, trace
 from opentelemetry._logs import get_logger_provider, set_logger_provider
+from opentelemetry.context import Context
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -13,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
@@ -20,6 +24,8 @@ from tulou_chassis.settings import Settings
 
 EXPORT_EVERY_MS: Final = 500
 _TRACER = trace.get_tracer("tulou_chassis.sql")
+_WORK = trace.get_tracer("tulou_chassis.worker")
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 
 def configure_telemetry(service: str, settings: Settings) -> None:
@@ -49,6 +55,24 @@ def configure_telemetry(service: str, settings: Settings) -> None:
     log_exporter = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=5)
     records.add_log_record_processor(BatchLogRecordProcessor(log_exporter, schedule_delay_millis=EXPORT_EVERY_MS))
     set_logger_provider(records)
+
+
+def traceparent() -> str:
+    """The running span as W3C writes it, to go on with its trace elsewhere; empty where none runs."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+@contextmanager
+def span(name: str, kind: SpanKind, traceparent: str, **attributes: str) -> Iterator[Span]:
+    """A span in the trace that `traceparent` names, in a new one when it is empty; nothing around it shines through."""
+    token = context.attach(_PROPAGATOR.extract({"traceparent": traceparent}, context=Context()))
+    try:
+        with _WORK.start_as_current_span(name, kind=kind, attributes=attributes) as started:
+            yield started
+    finally:
+        context.detach(token)
 
 
 def statement_span(connection: Connection, statement: str) -> Span:

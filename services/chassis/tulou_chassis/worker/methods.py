@@ -1,23 +1,16 @@
 """How an entrypoint runs its method: as a nameko worker, in the trace of who runs it, and waited for."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from eventlet.event import Event as Outcome
 from nameko.extensions import DependencyProvider, Entrypoint
-from opentelemetry import context, trace
-from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry import context
 
 from tulou_chassis.syncdb import SyncDatabase
 
 TRACE: Final = "trace"
-_PROPAGATOR = TraceContextTextMapPropagator()
-_TRACER = trace.get_tracer(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +66,3 @@ def run_method(entrypoint: Entrypoint, *arguments: object) -> None:
     raised = outcome.wait()
     if raised is not None:
         raise raised
-
-
-@contextmanager
-def span(name: str, kind: SpanKind, traceparent: str, **attributes: str) -> Iterator[Span]:
-    """A span in the trace that `traceparent` names, in a new one when it is empty; nothing around it shines through."""
-    token = context.attach(_PROPAGATOR.extract({"traceparent": traceparent}, context=Context()))
-    try:
-        with _TRACER.start_as_current_span(name, kind=kind, attributes=attributes) as started:
-            yield started
-    finally:
-        context.detach(token)

@@ -13,8 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tulou_chassis import leases, outbox
 from tulou_chassis.events import envelope
+from tulou_chassis.telemetry import span
 from tulou_chassis.worker.bus import Bus, BusError
-from tulou_chassis.worker.methods import InHost, span
+from tulou_chassis.worker.methods import InHost
 
 LEASE: Final = "relay"
 ALIVE_SECONDS: Final = 10

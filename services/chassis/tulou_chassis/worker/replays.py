@@ -11,7 +11,8 @@ from sqlmodel import Session
 
 from tulou.type.v1.event_pb2 import Event
 from tulou_chassis import deadletters
-from tulou_chassis.worker.methods import InHost, span
+from tulou_chassis.telemetry import span
+from tulou_chassis.worker.methods import InHost
 from tulou_chassis.worker.subscribe import Subscriptions
 
 log = structlog.get_logger()

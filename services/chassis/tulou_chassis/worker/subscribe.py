@@ -18,8 +18,9 @@ from sqlmodel import Session
 
 from tulou.type.v1.event_pb2 import Event
 from tulou_chassis import deadletters, inbox
+from tulou_chassis.telemetry import span
 from tulou_chassis.worker.bus import BusError
-from tulou_chassis.worker.methods import InHost, run_method, span
+from tulou_chassis.worker.methods import InHost, run_method
 from tulou_chassis.worker.streams import Stream, StreamReader, acknowledge
 
 log = structlog.get_logger()

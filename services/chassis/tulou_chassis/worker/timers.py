@@ -13,7 +13,8 @@ from opentelemetry.trace import SpanKind
 from sqlalchemy.exc import SQLAlchemyError
 
 from tulou_chassis import leases
-from tulou_chassis.worker.methods import InHost, run_method, span
+from tulou_chassis.telemetry import span
+from tulou_chassis.worker.methods import InHost, run_method
 
 # So that a worker notices when another one's clock or lease was set right.
 LONGEST_SLEEP: Final = 60.0
