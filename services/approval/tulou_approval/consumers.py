@@ -9,10 +9,12 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from tulou.approval.v1 import events_pb2
+from tulou.credit.v1 import events_pb2 as credit_events_pb2
 from tulou.type.v1.event_pb2 import Event
-from tulou_approval.convert.cases import NOTIFIED
+from tulou_approval.convert.cases import NOTIFIED, notice_type
+from tulou_approval.convert.credit import standing_from_proto
 from tulou_approval.convert.events import publication_of
-from tulou_approval.operations import reactions, timers, tracking
+from tulou_approval.operations import credit, reactions, timers, tracking
 from tulou_approval.operations.acts import Desk
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
@@ -41,7 +43,7 @@ class Worker(ServiceWorker):
         reactions.notify_applicant(
             session,
             event_id=event.id,
-            type=event.type,
+            type=notice_type(event.type, payload),
             owner=payload.case.owner,
             case_id=payload.case.case_id,
             case_number=payload.case.case_number,
@@ -64,6 +66,22 @@ class Worker(ServiceWorker):
             document_number=granted.document_number,
             decision_date=date.fromisoformat(granted.decision_date),
         )
+
+    @subscribe("credit", "StandingChanged")
+    def follow_standing(self, session: Session, event: Event) -> None:
+        """Running cases turn ordinary when their applicant enters the serious-default list, and back when it leaves."""
+        changed = credit_events_pb2.StandingChanged()
+        event.data.Unpack(changed)
+        turned = credit.follow_standing(
+            session,
+            desk=self.desk,
+            subject_id=changed.subject_id,
+            standing=standing_from_proto(changed.standing),
+            record_id=changed.record_id,
+            now=datetime.now(UTC),
+        )
+        for case_id in turned:
+            log.info("handling_changed", case_id=case_id)
 
     @timer("deemed acceptance", seconds=60)
     def accept_by_silence(self, database: SyncDatabase, now: datetime) -> None:

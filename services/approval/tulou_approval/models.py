@@ -109,6 +109,11 @@ class Case(SQLModel, table=True):
     correction: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
     procedure: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
     reviewers: list[str] = Field(sa_type=JSON)
+    handling: str = Field(default="ORDINARY", max_length=12)
+    credit_check: dict[str, Any] | None = Field(default=None, sa_type=MaybeJson)
+    # Who the applicant is in the credit service, and the record of its list that took simplified handling back.
+    credit_subject_id: str = Field(default="", max_length=36)
+    turned_ordinary_by: str = Field(default="", max_length=36)
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
     submitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -122,6 +127,13 @@ class Case(SQLModel, table=True):
         Index("ix_case_department", "department_code", "created_at", "id"),
         Index("ix_case_region", "region_code", "created_at", "id"),
         Index("ix_case_due", "state", "next_due"),
+        # Drafts, of which there are many, are not in it.
+        Index(
+            "ix_case_credit_subject",
+            "credit_subject_id",
+            postgresql_where=text("credit_subject_id <> ''"),
+            sqlite_where=text("credit_subject_id <> ''"),
+        ),
     )
 
 

@@ -64,6 +64,7 @@ class CaseFilter:
     item_code: str = ""
     region_code: str = ""
     number: str = ""
+    handling: str = ""
     due_before: date | None = None
     open_only: bool = False
 
@@ -208,6 +209,7 @@ def _listed_cases(sight: Sight, given: frozenset[str]) -> Hot:
         "item_code": columns.item_code == bindparam("item_code"),
         "region_code": columns.region_code.like(bindparam("region_code")),
         "number": columns.number == bindparam("number"),
+        "handling": columns.handling == bindparam("handling"),
         "due_before": columns.next_due <= bindparam("due_before"),
         "open_only": and_(*(columns.state != state.value for state in TERMINAL)),
         "after_time": tuple_(columns.created_at, columns.id)

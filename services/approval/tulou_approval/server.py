@@ -12,6 +12,7 @@ from tulou_approval.convert.answers import ANSWERS
 from tulou_approval.convert.events import publication_of
 from tulou_approval.servicer.cases import CaseServicer
 from tulou_approval.servicer.catalogue import CatalogueServicer
+from tulou_approval.servicer.credit import CreditDesk
 from tulou_approval.settings import ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
 from tulou_chassis.blobs import DiskBlobs
@@ -24,7 +25,8 @@ def service_of(settings: ApprovalSettings) -> Service:
     desk, blobs = desk_of(settings), DiskBlobs(settings.blob_dir)
 
     def register(server: grpc.aio.Server, database: Database) -> None:
-        cases = CaseServicer(database=database, desk=desk, blobs=blobs)
+        credit = CreditDesk(settings.credit_address) if settings.credit_address else None
+        cases = CaseServicer(database=database, desk=desk, blobs=blobs, credit=credit)
         approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(cases, server)
         catalogue = CatalogueServicer(database=database)
         catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(catalogue, server)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tulou_chassis.settings import Settings
+from tulou_chassis.settings import Address, Settings
 
 
 class ApprovalSettings(Settings):
     """Settings (`TULOU_…`) of the approval service."""
 
     blob_dir: Path = Field(description="where uploaded files are kept")
+    # Where the credit service listens for gRPC; without it none is asked.
+    credit_address: Address | None = None

@@ -107,6 +107,13 @@ def test_no_promise_is_longer_than_the_law_allows() -> None:
     assert [item["code"] for item in ITEMS if item["promised_days"] > item["statutory_days"]] == []
 
 
+def test_simplified_handling_is_promised_within_the_ordinary_promise() -> None:
+    simplified = {item["code"]: item["simplified_days"] for item in ITEMS if item["simplified_days"]}
+    assert simplified[FOOD] == 4
+    assert len(simplified) == 8
+    assert all(days < BY_CODE[code]["promised_days"] for code, days in simplified.items())
+
+
 def test_an_item_is_instant_if_and_only_if_it_promises_no_days() -> None:
     for item in ITEMS:
         assert (item["handling"] == "HANDLING_INSTANT") == (item["promised_days"] == 0), item["code"]
@@ -279,6 +286,7 @@ def test_an_item_is_expanded_from_what_it_names(monkeypatch: pytest.MonkeyPatch)
         ({"result": "licence:照"}, "照"),
         ({"form": {"day": {"field": "dya"}}}, "dya"),
         ({"days": "20"}, "SWJ-XK-0001"),
+        ({"days": "20/5/3/1"}, "SWJ-XK-0001"),
     ],
 )
 def test_a_mistake_is_told_with_the_file_the_code_and_the_key(

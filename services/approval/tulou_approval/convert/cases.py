@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tulou.approval.v1 import approval_service_pb2 as pb
 from tulou.approval.v1 import case_pb2, item_pb2
+from tulou_approval.convert.credit import credit_check_to_proto, handling_from_proto, handling_to_proto
 from tulou_approval.domain.cases import CorrectionEntry
 from tulou_approval.domain.clock import Explanation, PauseGround
 from tulou_approval.domain.rules import DeadlineKind
@@ -20,7 +21,7 @@ from tulou_approval.domain.states import Action, State, allowed_actions
 from tulou_approval.models import Case, CaseDocument, MaterialFile, Notice, PublishedGrant
 from tulou_approval.operations.acts import civil_date
 from tulou_approval.operations.cases import Applicant
-from tulou_approval.queries import CaseFilter
+from tulou_approval.queries import HANDLERS, OVERSEERS, CaseFilter
 from tulou_chassis.etags import etag_of
 from tulou_chassis.locales import EN
 from tulou_chassis.principals import Principal
@@ -95,7 +96,13 @@ def case_to_proto(case: Case, principal: Principal, *, with_form: bool = True) -
         submit_time=_instant(case.submitted_at),
         etag=etag_of(case.version),
         allowed_actions=_allowed(case, principal),
+        handling=handling_to_proto(case.handling),
     )
+    if case.credit_check:
+        staff = bool(principal.roles & (HANDLERS | OVERSEERS))
+        subject_id = case.credit_subject_id if staff else ""
+        proto.credit_check.CopyFrom(credit_check_to_proto(case.credit_check, subject_id=subject_id))
+        proto.turned_ordinary_by = case.turned_ordinary_by if staff else ""
     if with_form and case.form:
         proto.form.update(case.form)
     for kind, (due, provisional) in case.deadlines.items():
@@ -164,6 +171,7 @@ def filter_from_proto(request: pb.ListCasesRequest) -> CaseFilter:
         number=request.number,
         due_before=date.fromisoformat(request.due_before) if request.due_before else None,
         open_only=request.open_only,
+        handling=handling_from_proto(request.handling),
     )
 
 
@@ -285,9 +293,24 @@ _NOTICES: Final[Mapping[str, tuple[str, str]]] = {
     "CaseCertified": ("您申报的“{item}”已制证。", "The document for {item} has been issued."),
     "CaseDelivered": ("您申报的“{item}”办理结果已送达。", "The result of {item} has been delivered."),
     "CaseTerminated": ("您申报的“{item}”已终止办理，请查看通知书。", "Your application for {item} has been ended."),
+    "CaseHandlingChanged.ORDINARY": (
+        "您申报的“{item}”因信用状况变化转为一般办理，承诺期限已重新计算。",
+        "The application for {item} is handled ordinarily from now on, for your credit standing has changed.",
+    ),
+    "CaseHandlingChanged.SIMPLIFIED": (
+        "您申报的“{item}”信用已恢复，转为简化办理。",
+        "Your credit is restored: the application for {item} is handled in the simplified way again.",
+    ),
 }
 # The events an applicant is told of.
-NOTIFIED: Final = tuple(_NOTICES)
+NOTIFIED: Final = tuple(dict.fromkeys(name.partition(".")[0] for name in _NOTICES))
+
+
+def notice_type(event_type: str, payload: Any) -> str:
+    """What a notice about the event is kept as."""
+    if event_type == "CaseHandlingChanged":
+        return f"{event_type}.{handling_from_proto(payload.handling)}"
+    return event_type
 
 
 def notice_to_proto(notice: Notice, *, locale: str) -> case_pb2.Notice:

@@ -2,6 +2,7 @@
 
 from tulou.approval.v1 import case_pb2, events_pb2
 from tulou_approval.convert.cases import state_to_proto
+from tulou_approval.convert.credit import handling_to_proto
 from tulou_approval.operations.acts import CaseEvent
 from tulou_approval.operations.items import ItemEvent
 from tulou_chassis.events import Publication
@@ -26,6 +27,10 @@ def publication_of(happened: object) -> Publication:
             told = dict(facts)
             if "ground" in told:
                 told["ground"] = case_pb2.PauseGround.Value(f"PAUSE_GROUND_{told['ground']}")
+            if "handling" in told:
+                told["handling"] = handling_to_proto(told["handling"])
+            if name == "CaseHandlingChanged":
+                told["reason"] = events_pb2.HandlingChangeReason.Value(f"HANDLING_CHANGE_REASON_{told['reason']}")
             payload = getattr(events_pb2, name)(case=summary, **told)
             return Publication(subject=row.id, region=row.region_code, payload=payload)
         case ItemEvent(name=name, item=item):

@@ -46,6 +46,7 @@ def grant_case(
             "document_number": number,
             "decision_date": today.isoformat(),
             "public_applicant_name": identifiers.mask_name(case.applicant_name) if person else case.applicant_name,
+            **_parties(session, desk, case),
         },
     )
     return case
@@ -85,9 +86,27 @@ def refuse_case(
         now=now,
         details={"document_number": number, "reasons": reasons},
         event="CaseRefused",
-        facts={"document_number": number, "decision_date": today.isoformat()},
+        facts={
+            "document_number": number,
+            "decision_date": today.isoformat(),
+            **_parties(session, desk, case),
+        },
     )
     return case
+
+
+def _parties(session: Session, desk: Desk, case: Case) -> dict[str, str]:
+    """Who decided, and who applied; of a person no more than its id in the credit service."""
+    department = session.get_one(Department, case.department_code)
+    facts = {
+        "credit_subject_id": case.credit_subject_id,
+        "department_name": department.name,
+        "department_credit_code": department.credit_code,
+    }
+    if case.subject_type == "PERSON":
+        return facts
+    code = desk.keyring.decrypt(case.identity_sealed, context=f"case_file.identity:{case.id}")
+    return {**facts, "applicant_credit_code": code, "applicant_name": case.applicant_name}
 
 
 def certify_case(session: Session, *, desk: Desk, principal: Principal, case_id: str, etag: str, now: datetime) -> Case:

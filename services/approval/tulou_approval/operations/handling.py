@@ -18,10 +18,12 @@ from tulou_approval.domain.cases import (
     check_reviewers,
 )
 from tulou_approval.domain.clock import PauseGround
+from tulou_approval.domain.credit import NOT_ASKED, CreditCheck
 from tulou_approval.domain.rules import DeadlineKind
 from tulou_approval.domain.states import Action, State, next_state
 from tulou_approval.models import Case
 from tulou_approval.operations.acts import Desk, act, civil_date, explain_clocks, item_of, load_case
+from tulou_approval.operations.credit import apply_check
 from tulou_approval.operations.documents import DocumentKind, issue
 from tulou_approval.queries import handled_cases
 from tulou_chassis.principals import Principal
@@ -105,14 +107,24 @@ def request_correction(
     return case
 
 
-def accept_case(session: Session, *, desk: Desk, principal: Principal, case_id: str, etag: str, now: datetime) -> Case:
-    """Accepts the case; the decision clock starts (行政许可法 art. 32(5)).
+def accept_case(
+    session: Session,
+    *,
+    desk: Desk,
+    principal: Principal,
+    case_id: str,
+    etag: str,
+    now: datetime,
+    credit: CreditCheck = NOT_ASKED,
+) -> Case:
+    """Accepts the case; the decision clock starts (行政许可法 art. 32(5)). It promises what the applicant's credit allows.
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
     case = load_case(session, among=handled_cases(principal), case_id=case_id, etag=etag)
     today = civil_date(now)
     case.acceptance = {"accept_date": today.isoformat(), "deemed": False, "record_time": now.isoformat()}
+    details = apply_check(session, case=case, check=credit, now=now)
     act(
         session,
         desk=desk,
@@ -120,8 +132,9 @@ def accept_case(session: Session, *, desk: Desk, principal: Principal, case_id: 
         case=case,
         action=Action.ACCEPT,
         now=now,
+        details=details,
         event="CaseAccepted",
-        facts={"deemed": False, "accept_date": today.isoformat()},
+        facts={"deemed": False, "accept_date": today.isoformat(), "handling": case.handling},
     )
     issue(session, case=case, kind=DocumentKind.ACCEPTANCE, day=today, accept_date=today, deemed="")
     return case

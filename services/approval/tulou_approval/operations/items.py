@@ -174,6 +174,9 @@ def _columns(session: Session, principal: Principal, content: Mapping[str, Any])
         violations.append(
             Violation("item.promised_days", "promise", "承诺时限不得超过法定时限。", "No more than statutory_days.")
         )
+    if content.get("simplified_days", 0) > content.get("promised_days", 0):
+        zh, en = "简化办理时限不得超过承诺时限。", "No more than promised_days."
+        violations.append(Violation("item.simplified_days", "promise", zh, en))
     instant = content["handling"] == "HANDLING_INSTANT"
     if instant != (content.get("promised_days", 0) == 0):
         violations.append(

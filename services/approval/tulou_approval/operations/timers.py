@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from tulou_approval.domain.clock import deemed_acceptance_due
+from tulou_approval.domain.credit import NOT_ASKED
 from tulou_approval.domain.states import TERMINAL, Action
 from tulou_approval.models import Case
 from tulou_approval.operations.acts import (
@@ -19,6 +20,7 @@ from tulou_approval.operations.acts import (
     history_of,
     record,
 )
+from tulou_approval.operations.credit import apply_check
 from tulou_approval.operations.documents import DocumentKind, issue
 from tulou_chassis.events import emit
 
@@ -49,6 +51,7 @@ def deem_accepted(session: Session, *, desk: Desk, case_id: str, now: datetime) 
         return False
     received = max(step.day for step in clock_steps(history) if step.action in {Action.SUBMIT, Action.RESUBMIT})
     case.acceptance = {"accept_date": received.isoformat(), "deemed": True, "record_time": now.isoformat()}
+    details = apply_check(session, case=case, check=NOT_ASKED, now=now)
     act(
         session,
         desk=desk,
@@ -56,9 +59,9 @@ def deem_accepted(session: Session, *, desk: Desk, case_id: str, now: datetime) 
         case=case,
         action=Action.DEEM_ACCEPTED,
         now=now,
-        details={"accept_date": received.isoformat()},
+        details={**details, "accept_date": received.isoformat()},
         event="CaseAccepted",
-        facts={"deemed": True, "accept_date": received.isoformat()},
+        facts={"deemed": True, "accept_date": received.isoformat(), "handling": case.handling},
     )
     told = "逾期未告知补正，依法自收到申请材料之日起即为受理。"
     issue(session, case=case, kind=DocumentKind.ACCEPTANCE, day=today, accept_date=received, deemed=told)

@@ -47,7 +47,8 @@ def _items_of(file: str, shared: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _item(source: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
     department, kind, _ = source["code"].split("-")
-    statutory, promised = map(int, source["days"].split("/"))
+    days = [int(number) for number in source["days"].split("/")]
+    statutory, promised, simplified = days if len(days) == 3 else [*days, 0]
     form = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{source['name']}申请表"}
     return {
         **{key: source[key] for key in ("code", "name", "conditions")},
@@ -59,6 +60,7 @@ def _item(source: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
         "legal_basis": [source["law"]] if isinstance(source["law"], str) else source["law"],
         "statutory_days": statutory,
         "promised_days": promised,
+        "simplified_days": simplified,
         "handling": "HANDLING_PROMISED" if promised else "HANDLING_INSTANT",
         "substantive_check": source.get("site", False),
         "materials": [_material(f"M{n:02}", _resolve(m, shared)) for n, m in enumerate(source["materials"], 1)],

@@ -10,9 +10,11 @@ from sqlmodel import Session
 from tulou.approval.v1 import approval_service_pb2 as pb
 from tulou.approval.v1 import approval_service_pb2_grpc
 from tulou_approval.convert import cases as to
+from tulou_approval.domain.credit import NOT_ASKED
 from tulou_approval.models import Case
-from tulou_approval.operations import cases, decisions, handling
+from tulou_approval.operations import cases, credit, decisions, handling
 from tulou_approval.operations.acts import Desk
+from tulou_approval.servicer.credit import CreditDesk
 from tulou_chassis.calls import current_principal
 from tulou_chassis.db import Database
 
@@ -37,6 +39,8 @@ class CaseActs(approval_service_pb2_grpc.ApprovalServiceServicer):
 
     _database: Database
     _desk: Desk
+    # None where the city has no credit service.
+    _credit: CreditDesk | None
 
     async def CreateCase(self, request: pb.CreateCaseRequest, context: Context) -> pb.CreateCaseResponse:
         principal = current_principal()
@@ -82,7 +86,17 @@ class CaseActs(approval_service_pb2_grpc.ApprovalServiceServicer):
         return await self._act(request, pb.ResubmitCaseResponse, cases.resubmit_case)
 
     async def AcceptCase(self, request: pb.AcceptCaseRequest, context: Context) -> pb.AcceptCaseResponse:
-        return await self._act(request, pb.AcceptCaseResponse, handling.accept_case)
+        check = NOT_ASKED
+        if self._credit is not None:
+            principal = current_principal()
+            question = await self._database.read(
+                lambda session: credit.question_for(
+                    session, desk=self._desk, principal=principal, case_id=request.case_id, etag=request.etag
+                )
+            )
+            if question is not None:
+                check = await self._credit.check(question)
+        return await self._act(request, pb.AcceptCaseResponse, handling.accept_case, credit=check)
 
     async def DeclineCase(self, request: pb.DeclineCaseRequest, context: Context) -> pb.DeclineCaseResponse:
         return await self._act(

@@ -15,6 +15,7 @@ from tulou_approval.convert import cases as to
 from tulou_approval.operations import materials, tracking
 from tulou_approval.operations.acts import Desk, civil_date, explain_clocks, history_of
 from tulou_approval.servicer.acts import CaseActs, Context
+from tulou_approval.servicer.credit import CreditDesk
 from tulou_chassis import files, paging
 from tulou_chassis.blobs import BlobStore
 from tulou_chassis.calls import CURRENT, current_principal, idempotency_key
@@ -29,10 +30,11 @@ CHUNK: Final = 256 * 1024
 class CaseServicer(CaseActs):
     """ApprovalService: its reading RPCs, with the writing ones inherited."""
 
-    def __init__(self, *, database: Database, desk: Desk, blobs: BlobStore) -> None:
+    def __init__(self, *, database: Database, desk: Desk, blobs: BlobStore, credit: CreditDesk | None) -> None:
         self._database = database
         self._desk = desk
         self._blobs = blobs
+        self._credit = credit
 
     async def GetCase(self, request: pb.GetCaseRequest, context: Context) -> pb.GetCaseResponse:
         principal = current_principal()
