@@ -21,6 +21,16 @@ class Standing(StrEnum):
     SERIOUS = "SERIOUS"  # 严重失信, on the serious-default list
 
 
+class Purpose(StrEnum):
+    """What a subject is checked for."""
+
+    APPROVAL = "APPROVAL"  # 行政审批
+    FISCAL_FUNDS = "FISCAL_FUNDS"  # 财政性资金安排
+    PROCUREMENT = "PROCUREMENT"  # 政府采购和公共资源交易
+    INSPECTION = "INSPECTION"  # 监督检查
+    HONOURS = "HONOURS"  # 表彰奖励
+
+
 class MeasureFault(StrEnum):
     """Why a measure cannot be configured."""
 

@@ -1,28 +1,31 @@
-"""Records of other types than the double-publicity files have: sent one by one, or made of another service's events."""
+"""What is entered one by one: subjects, and records of other types than the double-publicity files have."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
 
 from sqlmodel import Session
 
+from tulou_chassis.principals import Principal
 from tulou_chassis.violations import InvalidFields, Violation
-from tulou_civics.identifiers import InvalidIdentifier, check_credit_code, check_resident_id
 from tulou_credit.domain.entries import Entry
+from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import civil_date
 from tulou_credit.domain.subjects import SubjectKind, name_key
 from tulou_credit.intake.columns import Kind
-from tulou_credit.operations import records
+from tulou_credit.models import Subject
+from tulou_credit.numbers import subject_code
+from tulou_credit.operations import records, subjects
+from tulou_credit.operations.parties import is_department
+from tulou_credit.queries import get_subject, subject_by_code, subject_by_number
 from tulou_credit.wiring import House
 
-RESIDENT_ID: Final = "身份证"
 _KEY_LENGTH: Final = 64
 _NAME_LENGTH: Final = 256
+_NAME_VIOLATION: Final = Violation("subject_name", "length", "须为 1 至 256 个字符。", "1 to 256 characters.")
 _FIRST_DAY, _LAST_DAY = date(1949, 10, 1), date(2099, 12, 31)
 _PROOF: Final = re.compile("[0-9a-f]{64}")
-_OTHER_NUMBER: Final = re.compile("[0-9A-Z]{5,20}")
 
 
 def put(session: Session, *, entry: Entry, source: str, origin: str, now: datetime, house: House) -> records.Put:
@@ -42,29 +45,53 @@ def put(session: Session, *, entry: Entry, source: str, origin: str, now: dateti
     return records.put(session, replace(entry, subject_code=code), source=source, origin=origin, now=now, house=house)
 
 
-def subject_code(*, kind: SubjectKind, code: str, id_type: str) -> tuple[str, list[Violation]]:
-    """The normalised number that a subject is known by, and what is wrong with it (`subject_code`, `id_type`)."""
-    if kind is not SubjectKind.PERSON:
-        found, violations = _checked(check_credit_code, code, "统一社会信用代码", "credit code")
-        if id_type:
-            zh, en = "仅自然人填写证件类型。", "Only persons have a document type."
-            violations.append(Violation("id_type", "not_for_organisation", zh, en))
-        return found, violations
-    if not id_type:
-        return code, [Violation("id_type", "required", "必填。", "Required.")]
-    if id_type == RESIDENT_ID:
-        return _checked(check_resident_id, code, "公民身份号码", "identity number")
-    number = code.replace(" ", "").upper()
-    if _OTHER_NUMBER.fullmatch(number):
-        return number, []
-    return number, [Violation("subject_code", "form", "证件号码格式不正确。", "Not a document's number.")]
+class NotADepartment(Exception):
+    """Only departments enter subjects (主体建档)."""
 
 
-def _checked(check: Callable[[str], str], code: str, zh: str, en: str) -> tuple[str, list[Violation]]:
-    try:
-        return check(code), []
-    except InvalidIdentifier:
-        return code, [Violation("subject_code", "identifier", f"{zh}不正确。", f"Not a valid {en}.")]
+def register(
+    session: Session,
+    *,
+    principal: Principal,
+    kind: SubjectKind,
+    code: str,
+    id_type: str,
+    name: str,
+    now: datetime,
+    house: House,
+) -> Subject:
+    """The subject of a number (主体建档), made if nothing was known of it; one that is known stays as it is.
+
+    For departments, who enter whom they deal with. Raises NotADepartment, InvalidFields, and IntegrityError when
+    another transaction made it: the whole transaction is to be run again.
+    """
+    if not is_department(principal):
+        raise NotADepartment
+    number, violations = subject_code(kind=kind, code=code, id_type=id_type)
+    if _is_no_name(name):
+        violations.append(_NAME_VIOLATION)
+    if violations:
+        raise InvalidFields([replace(each, field=each.field.removeprefix("subject_")) for each in violations])
+    if kind is SubjectKind.PERSON:
+        known = subject_by_number(session, id_type=id_type, number=number, house=house)
+    else:
+        known = subject_by_code(session, code=number)
+    if known:
+        return known
+    told = subjects.Description(
+        kind=kind,
+        code=number,
+        id_type=id_type,
+        name=masked_text(name, known=[number] if id_type else []),
+        told_on=civil_date(now),
+    )
+    actor, organisation = principal.subject, principal.organisation
+    made = subjects.put(session, told=told, actor=actor, organisation=organisation, now=now, house=house)
+    return get_subject(session, subject_id=made.id)
+
+
+def _is_no_name(name: str) -> bool:
+    return not name_key(name) or len(name) > _NAME_LENGTH
 
 
 def _violations(entry: Entry, today: date) -> list[Violation]:
@@ -77,10 +104,7 @@ def _violations(entry: Entry, today: date) -> list[Violation]:
                 "Licences and penalties come in double-publicity files.",
             ),
         ),
-        (
-            not name_key(entry.subject_name) or len(entry.subject_name) > _NAME_LENGTH,
-            Violation("subject_name", "length", "须为 1 至 256 个字符。", "1 to 256 characters."),
-        ),
+        (_is_no_name(entry.subject_name), _NAME_VIOLATION),
         (
             not 1 <= len(entry.source_key) <= _KEY_LENGTH,
             Violation("source_key", "length", "须为 1 至 64 个字符。", "1 to 64 characters."),

@@ -1,5 +1,6 @@
-"""Reads catalogue.yaml and expands its fields into JSON Schema."""
+"""Reads what a city begins with: the catalogue, whose fields expand into JSON Schema, and the list of measures."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import yaml
 
 from tulou_civics.durations import Duration, Unit
 from tulou_credit.domain.catalogue import Category, Openness, PublicityRule
+from tulou_credit.domain.measures import Measure, MeasureKind, Standing
 from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.operations.catalogue import Entry
 
 _FILE = Path(__file__).parent / "catalogue.yaml"
+_MEASURES = Path(__file__).parent / "measures.yaml"
 _FORMS: dict[str, dict[str, Any]] = {
     "day": {"type": "string", "format": "date"},
     "flag": {"type": "boolean"},
@@ -37,6 +40,23 @@ _FORMS: dict[str, dict[str, Any]] = {
 def load_catalogue() -> list[Entry]:
     """The entries in the order of the file. Raises KeyError and ValueError where the file is wrong."""
     return [_entry(each) for each in yaml.safe_load(_FILE.read_text("utf-8"))["types"]]
+
+
+def load_measures(*, published_on: date) -> list[Measure]:
+    """The measures in the order of the file, published on a day. Raises MeasureNotConfigurable where it is wrong."""
+    return [
+        Measure(
+            code=each["code"],
+            kind=MeasureKind(each["kind"]),
+            standing=Standing(each["standing"]),
+            purposes=frozenset(each["purposes"]),
+            zh=each["zh"],
+            en=each["en"],
+            legal_basis=each["legal_basis"],
+            published_on=published_on,
+        )
+        for each in yaml.safe_load(_MEASURES.read_text("utf-8"))["measures"]
+    ]
 
 
 def _entry(source: dict[str, Any]) -> Entry:
