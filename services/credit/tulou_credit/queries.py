@@ -1,7 +1,7 @@
 """What the credit service reads. Who may ask for what is not public is decided by those who call."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
@@ -13,7 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from tulou_chassis.keyring import Keyring
 from tulou_civics.divisions import UnknownDivision, current_code
 from tulou_credit.domain.catalogue import TypeState
-from tulou_credit.domain.subjects import SubjectStatus, name_key
+from tulou_credit.domain.subjects import SubjectKind, SubjectStatus, name_key
 from tulou_credit.models import FormerName, Record, RecordType, RecordVersion, Subject
 from tulou_credit.wiring import House
 
@@ -74,12 +74,13 @@ def subject_by_number(session: Session, *, id_type: str, number: str, house: Hou
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectFilter:
-    """Which subjects to list; what is empty does not filter.
+    """Which organisations and sole traders to list; what is empty does not filter.
 
-    `name` is how a name begins, with `anywhere` a part of it, today's or a former one; `region_code` takes all that
+    `code` is a credit code as it was typed. `name` is how a name begins, with `anywhere` a part of it, today's or a former one; `region_code` takes all that
     lies in the division.
     """
 
+    code: str = field(default="", repr=False)
     name: str = field(default="", repr=False)
     anywhere: bool = False
     region_code: str = ""
@@ -89,7 +90,7 @@ class SubjectFilter:
 def search_subjects(
     session: Session, *, filter: SubjectFilter, after: tuple[str, str] | None, limit: int
 ) -> Sequence[Subject]:
-    """Subjects by today's name, behind `after` (name_key and id of the last one)."""
+    """Subjects by today's name, behind `after` (name_key and id of the last one). Natural persons are never listed."""
     key = name_key(filter.name)
     if filter.name and not key:
         return []
@@ -105,7 +106,9 @@ def search_subjects(
 
 
 def _filtered(filter: SubjectFilter, after: tuple[str, str] | None) -> SelectOfScalar[Subject]:
-    query = select(Subject)
+    query = select(Subject).where(Subject.kind != SubjectKind.PERSON)
+    if filter.code:
+        query = query.where(Subject.code == unicodedata.normalize("NFKC", filter.code).replace(" ", "").upper())
     if filter.status is not None:
         query = query.where(Subject.status == filter.status)
     if filter.region_code:
@@ -159,11 +162,13 @@ def as_of(
     public_only: bool,
     limit: int,
     after: tuple[date, str] | None = None,
+    types: Collection[str] = (),
 ) -> Sequence[tuple[RecordVersion, Record]]:
     """What was known at `known_at` about the subject on the day `on`, and of that what was public, in one query.
 
     Each version with its record, which has the marks of today. Newest decisions first, behind `after` (day of decision
-    and record id). With `known_at` after `on`, it is what is known since of that day.
+    and record id). With `known_at` after `on`, it is what is known since of that day. `types` are codes of record types;
+    none are all.
     """
     query = (
         select(RecordVersion, Record)
@@ -182,6 +187,8 @@ def as_of(
             or_(col(RecordVersion.public_until).is_(None), col(RecordVersion.public_until) >= on),
             or_(col(RecordVersion.lifted_on).is_(None), col(RecordVersion.lifted_on) > on),
         )
+    if types:
+        query = query.where(col(RecordVersion.type_code).in_(types))
     place = tuple_(col(RecordVersion.decided_on), col(RecordVersion.record_id))
     if after:
         query = query.where(place < tuple_(*after))

@@ -184,6 +184,15 @@ def test_names_are_found_by_beginning_part_and_former_name_however_they_are_type
         assert found(store, name=wild, anywhere=True) == []
 
 
+def test_natural_persons_are_never_listed(store: Store) -> None:
+    store.put(licence(**{**OF_PERSON, "MC": "名录甲", "ZJHM": person()}), on=date(2024, 1, 4))
+    code = firm()
+    put(store, code, "名录甲公司", date(2024, 1, 2))
+    assert found(store, name="名录甲") == found(store, name="录甲", anywhere=True) == ["名录甲公司"]
+    assert found(store, code=f" {code[:8].lower()} {code[8:]}") == ["名录甲公司"]
+    assert found(store, code=code, name="别名") == []
+
+
 def test_regions_take_in_what_lies_in_them_also_by_former_codes(store: Store) -> None:
     put(store, "91350602MA2XA1B244", "区域甲公司", date(2024, 1, 2))
     # 龙海, a city until 2021, has another code as a district.

@@ -166,8 +166,9 @@ def quote(text: str) -> str:
     return masked if len(masked) <= 40 else masked[:39] + "…"
 
 
-def quarantine_csv(rows: Iterable[Rejected]) -> Iterator[bytes]:
-    """The rejected rows as CSV in UTF-8 with BOM, which Excel reads as Chinese; one chunk a row.
+def quarantine_csv(rows: Iterable[Rejected], *, heading: bool = True) -> Iterator[bytes]:
+    """The rejected rows as CSV in UTF-8 with BOM, which Excel reads as Chinese; one chunk a row. Without `heading` they go
+    on behind others of the same file.
 
     Its first three columns are the row's number, the fields and the reasons; `read_rows` skips them, so that the
     corrected file can be sent again. The others are the columns of the data standard with the cells as they were
@@ -178,6 +179,8 @@ def quarantine_csv(rows: Iterable[Rejected]) -> Iterator[bytes]:
     for rejected in rows:
         if names is None:
             names = list(rejected.columns.by_name)
+        if heading:
+            heading = False
             yield codecs.BOM_UTF8 + _csv_line([*QUARANTINE_COLUMNS, *names])
         yield _csv_line(
             [

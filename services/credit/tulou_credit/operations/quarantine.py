@@ -104,13 +104,23 @@ def keep(session: Session, *, import_id: str, rows: Iterable[tuple[Rejected, boo
         session.connection().execute(insert(_QUARANTINE), values)
 
 
+def rejected_page(
+    session: Session, *, import_id: str, after: int, limit: int, house: House
+) -> tuple[list[Rejected], int]:
+    """Open rows behind row `after`, in order, with the cells as they were sent: for the sender's eyes only (see
+    `quarantine_csv`); and the last of them, `after` where there is none."""
+    batch = open_rows(session, import_id=import_id, after=after, limit=limit)
+    return [_rejected(kept, house) for kept in batch], batch[-1].row if batch else after
+
+
 def rejected_rows(session: Session, *, import_id: str, house: House) -> Iterator[Rejected]:
-    """The open rows in order, with the cells as they were sent: for the sender's eyes only (see `quarantine_csv`)."""
+    """All open rows, see `rejected_page`."""
     after = 0
-    while batch := open_rows(session, import_id=import_id, after=after, limit=BATCH):
-        for kept in batch:
-            yield _rejected(kept, house)
-        after = batch[-1].row
+    while True:
+        rows, after = rejected_page(session, import_id=import_id, after=after, limit=BATCH, house=house)
+        if not rows:
+            return
+        yield from rows
         # A million rows pass through here.
         session.expunge_all()
 

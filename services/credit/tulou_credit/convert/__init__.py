@@ -1,0 +1,1 @@
+"""Between protos and what the service works with. Pure functions."""

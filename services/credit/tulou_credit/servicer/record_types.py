@@ -1,0 +1,65 @@
+"""The gRPC edge of the catalogue."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from sqlmodel import Session
+
+from tulou.credit.v1 import record_type_service_pb2 as pb
+from tulou.credit.v1 import record_type_service_pb2_grpc
+from tulou_chassis.etags import check_etag
+from tulou_credit import queries
+from tulou_credit.convert import record_types as to
+from tulou_credit.domain.catalogue import TypeState
+from tulou_credit.models import RecordType
+from tulou_credit.operations import catalogue
+from tulou_credit.servicer.base import Context, Servicer, now
+
+R = TypeVar("R", bound=Message)
+
+
+class RecordTypeServicer(Servicer, record_type_service_pb2_grpc.RecordTypeServiceServicer):
+    """RecordTypeService."""
+
+    async def ListRecordTypes(self, request: pb.ListRecordTypesRequest, context: Context) -> pb.ListRecordTypesResponse:
+        found = await self._database.read(queries.list_types)
+        return pb.ListRecordTypesResponse(types=[to.type_to_proto(each) for each in found])
+
+    async def GetRecordType(self, request: pb.GetRecordTypeRequest, context: Context) -> pb.GetRecordTypeResponse:
+        found = await self._database.read(lambda session: queries.get_type(session, code=request.code))
+        return pb.GetRecordTypeResponse(type=to.type_to_proto(found))
+
+    async def DraftRecordType(self, request: pb.DraftRecordTypeRequest, context: Context) -> pb.DraftRecordTypeResponse:
+        entry = to.entry_from_proto(request.type)
+        return await self._change(pb.DraftRecordTypeResponse, lambda session: catalogue.draft(session, entry=entry))
+
+    async def PublishRecordType(
+        self, request: pb.PublishRecordTypeRequest, context: Context
+    ) -> pb.PublishRecordTypeResponse:
+        def operation(session: Session) -> RecordType:
+            draft = queries.get_type(session, code=request.code, state=TypeState.DRAFT)
+            check_etag(request.etag, version=draft.revision)
+            return catalogue.publish(session, code=request.code, now=now())
+
+        return await self._change(pb.PublishRecordTypeResponse, operation)
+
+    async def RetireRecordType(
+        self, request: pb.RetireRecordTypeRequest, context: Context
+    ) -> pb.RetireRecordTypeResponse:
+        def operation(session: Session) -> RecordType:
+            check_etag(request.etag, version=queries.get_type(session, code=request.code).revision)
+            return catalogue.retire(session, code=request.code, now=now())
+
+        return await self._change(pb.RetireRecordTypeResponse, operation)
+
+    async def _change(self, answer: type[R], operation: Callable[[Session], RecordType]) -> R:
+        """Runs an operation and answers with the version after it."""
+
+        def transaction(session: Session) -> R:
+            found = operation(session)
+            # The answer's etag is the revision that the flush gives.
+            session.flush()
+            return answer(type=to.type_to_proto(found))
+
+        return await self._database.write(transaction)
