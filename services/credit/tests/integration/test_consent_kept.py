@@ -19,7 +19,7 @@ from tulou_credit import proceedings_queries, queries
 from tulou_credit.domain.consent import Lack
 from tulou_credit.models import Authorisation, QueryLog, Subject
 from tulou_credit.operations import consent
-from tulou_credit.operations.consent import QueryDenied
+from tulou_credit.operations.consent import AlreadyRevoked, QueryDenied
 from tulou_credit.operations.parties import IdentityMissing
 from tulou_credit.proceedings_queries import AuthorisationNotFound
 from tulou_credit.queries import SubjectNotFound
@@ -186,8 +186,8 @@ def test_a_revoked_authorisation_holds_no_more_on_the_day_it_is_revoked(store: S
     authorisation = granted(store, who)
     after = revoked(store, who, authorisation, date(2024, 4, 1))
     assert denied(store, BANK, subject, on=date(2024, 4, 1)) == (Lack.REVOKED,)
-    again = revoked(store, who, after, date(2024, 5, 1))
-    assert again.revoked_at == noon(date(2024, 4, 1))
+    with pytest.raises(AlreadyRevoked):
+        revoked(store, who, after, date(2024, 5, 1))
     names = [type(one).__name__ for one in store.happened if getattr(one, "authorisation_id", "") == authorisation.id]
     assert names == ["AuthorisationGranted", "AuthorisationRevoked"]
 

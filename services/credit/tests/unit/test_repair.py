@@ -89,7 +89,8 @@ def public(decided_on: date, *kinds: PenaltyKind, field: Field = Field.OTHER, pu
 
 
 def unmet(claim: RepairClaim, of: Publicity, submitted_on: date) -> dict[RepairCondition, UnmetCondition]:
-    found = unmet_conditions(claim, of, submitted_on=submitted_on, calendar=CALENDAR)
+    shown = of.is_public(submitted_on, corrected_on=claim.corrected_on)
+    found = unmet_conditions(claim, of, shown=shown, submitted_on=submitted_on, calendar=CALENDAR)
     assert len({each.condition for each in found}) == len(found)
     return {each.condition: each for each in found}
 
@@ -127,7 +128,18 @@ def test_everything_that_is_lacking_is_told_at_once() -> None:
         corrected_on=None, proof=False, promise=False, excluded_by="《消防法》", false_material_on=date(2022, 4, 1)
     )
 
-    assert set(unmet(nothing, halted, date(2022, 5, 1))) == set(RepairCondition) - {RepairCondition.PUBLISHED}
+    never_together = {RepairCondition.OF_A_BREACH, RepairCondition.PUBLISHED}
+    assert set(unmet(nothing, halted, date(2022, 5, 1))) == set(RepairCondition) - never_together
+
+
+def test_a_record_without_rules_of_publicity_tells_of_no_breach() -> None:
+    (only,) = unmet_conditions(COMPLETE, None, shown=True, submitted_on=date(2026, 7, 2), calendar=CALENDAR)
+    assert (only.condition, only.possible_from) == (RepairCondition.OF_A_BREACH, None)
+
+
+def test_what_is_still_shown_after_a_late_correction_can_be_repaired_on_any_day() -> None:
+    late = replace(COMPLETE, corrected_on=date(2028, 1, 3))
+    assert unmet_conditions(late, FINED, shown=True, submitted_on=date(2028, 5, 1), calendar=CALENDAR) == ()
 
 
 MINIMA = [

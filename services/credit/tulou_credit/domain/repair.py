@@ -202,6 +202,7 @@ def repair_deadlines(
 class RepairCondition(StrEnum):
     """What a request must show (修复条件)."""
 
+    OF_A_BREACH = "OF_A_BREACH"
     PUBLISHED = "PUBLISHED"
     REPAIRABLE = "REPAIRABLE"
     NOT_EXCLUDED = "NOT_EXCLUDED"
@@ -213,6 +214,10 @@ class RepairCondition(StrEnum):
 
 
 _SENTENCES: Mapping[RepairCondition, tuple[str, str]] = {
+    RepairCondition.OF_A_BREACH: (
+        "该信息不属于可以修复的失信信息",
+        "The record tells of no breach that is repaired",
+    ),
     RepairCondition.PUBLISHED: (
         "该信息未公示或公示已结束，无需修复",
         "The record is not public; nothing is to be repaired",
@@ -267,14 +272,17 @@ class RepairClaim:
 
 
 def unmet_conditions(
-    claim: RepairClaim, publicity: Publicity, *, submitted_on: date, calendar: WorkCalendar
+    claim: RepairClaim, publicity: Publicity | None, *, shown: bool, submitted_on: date, calendar: WorkCalendar
 ) -> tuple[UnmetCondition, ...]:
     """Every condition that a request does not meet on the day it is submitted; none: it may be granted.
 
-    The first day after the minimum is the first on which a request meets it. Raises NoRuleSet for a request submitted
-    before 2019-07-01.
+    `publicity` None: no rules of publicity are for such a record. `shown`: it is public in fact on that day; what
+    is corrected after the longest period is shown until that is found. The first day after the minimum is the first
+    on which a request meets it. Raises NoRuleSet for a request submitted before 2019-07-01.
     """
     procedure = REPAIR_RULES.on(submitted_on).rules
+    if publicity is None:
+        return (_unmet(RepairCondition.OF_A_BREACH, procedure.legal_basis, None),)
     ban_ends = None
     if claim.false_material_on is not None:
         # The rules of the day it was found out, not of today, made the ban.
@@ -282,7 +290,7 @@ def unmet_conditions(
     minimum_end = publicity.minimum_end
 
     unmet: list[tuple[RepairCondition, str, date | None]] = []
-    if not publicity.is_public(submitted_on, corrected_on=claim.corrected_on):
+    if not shown:
         unmet.append((RepairCondition.PUBLISHED, publicity.legal_basis, None))
     if not publicity.repairable:
         unmet.append((RepairCondition.REPAIRABLE, publicity.legal_basis, None))
@@ -300,16 +308,12 @@ def unmet_conditions(
         unmet.append((RepairCondition.PROMISE, procedure.legal_basis, None))
     if ban_ends is not None and submitted_on <= ban_ends:
         unmet.append((RepairCondition.NO_FALSE_MATERIAL_BEFORE, procedure.legal_basis, _day_after(ban_ends)))
-    return tuple(
-        UnmetCondition(
-            condition=condition,
-            zh=_SENTENCES[condition][0],
-            en=_SENTENCES[condition][1],
-            legal_basis=legal_basis,
-            possible_from=possible_from,
-        )
-        for condition, legal_basis, possible_from in unmet
-    )
+    return tuple(_unmet(*each) for each in unmet)
+
+
+def _unmet(condition: RepairCondition, legal_basis: str, possible_from: date | None) -> UnmetCondition:
+    zh, en = _SENTENCES[condition]
+    return UnmetCondition(condition=condition, zh=zh, en=en, legal_basis=legal_basis, possible_from=possible_from)
 
 
 @dataclass(frozen=True, kw_only=True)

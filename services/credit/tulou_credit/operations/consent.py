@@ -37,6 +37,14 @@ class QueryDenied(Exception):
         self.uncovered = uncovered
 
 
+class AlreadyRevoked(Exception):
+    """The authorisation was revoked before."""
+
+    def __init__(self, authorisation_id: str) -> None:
+        super().__init__(authorisation_id)
+        self.authorisation_id = authorisation_id
+
+
 def grant(
     session: Session,
     *,
@@ -99,16 +107,16 @@ def grant(
 def revoke(
     session: Session, *, principal: Principal, authorisation_id: str, etag: str, now: datetime, house: House
 ) -> Authorisation:
-    """Its grantor ends an authorisation; it covers nothing from today on. Of a revoked one nothing changes.
+    """Its grantor ends an authorisation; it covers nothing from today on.
 
-    Raises AuthorisationNotFound, StaleEtag.
+    Raises AuthorisationNotFound, StaleEtag, AlreadyRevoked.
     """
     authorisation = get_authorisation(
         session, principal=principal, authorisation_id=authorisation_id, to_change=True, house=house
     )
     check_etag(etag, version=authorisation.version)
     if authorisation.revoked_at is not None:
-        return authorisation
+        raise AlreadyRevoked(authorisation_id)
     authorisation.revoked_at = now
     write_history(session, authorisation, principal=principal, action="REVOKE", details={}, now=now, house=house)
     session.add(authorisation)

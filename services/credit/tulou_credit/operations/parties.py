@@ -29,6 +29,10 @@ class IdentityMissing(Exception):
     """The caller's token tells no verified number, or none that can be right."""
 
 
+class NotCompetent(Exception):
+    """The caller sees it, but it is not for the caller's department to do this."""
+
+
 class Proceeding(Protocol):
     """A row whose history is chained."""
 
