@@ -14,6 +14,7 @@ SHOP = """
 name: "shop.proto" package: "tulou.shop.v1" syntax: "proto3"
 dependency: "google/api/annotations.proto" dependency: "google/api/field_behavior.proto"
 dependency: "google/api/httpbody.proto" dependency: "google/protobuf/field_mask.proto"
+dependency: "google/protobuf/timestamp.proto"
 dependency: "tulou/options/v1/access.proto" dependency: "tulou/options/v1/field.proto"
 enum_type {
   name: "Colour"
@@ -38,7 +39,7 @@ message_type {
   field { name: "tags" number: 5 type: TYPE_STRING label: LABEL_REPEATED json_name: "tags"
     options { [google.api.field_behavior]: REQUIRED [tulou.options.v1.rule] { max_items: 3 max_length: 8 } } }
   field { name: "stock" number: 6 type: TYPE_MESSAGE type_name: ".tulou.shop.v1.Ware.StockEntry" label: LABEL_REPEATED
-    json_name: "stock" }
+    json_name: "stock" options { [tulou.options.v1.rule] { max_items: 9 } } }
   field { name: "owner_phone" number: 7 type: TYPE_STRING label: LABEL_OPTIONAL json_name: "ownerPhone"
     options { [tulou.options.v1.sensitive]: true } }
   field { name: "parts" number: 8 type: TYPE_MESSAGE type_name: ".tulou.shop.v1.Ware" label: LABEL_REPEATED
@@ -68,6 +69,8 @@ message_type {
   field { name: "colour" number: 1 type: TYPE_ENUM type_name: ".tulou.shop.v1.Colour" label: LABEL_OPTIONAL
     json_name: "colour" }
   field { name: "after_id" number: 2 type: TYPE_INT64 label: LABEL_REPEATED json_name: "afterId" }
+  field { name: "as_of" number: 3 type: TYPE_MESSAGE type_name: ".google.protobuf.Timestamp" label: LABEL_OPTIONAL
+    json_name: "asOf" }
 }
 message_type {
   name: "PictureRequest"
@@ -111,7 +114,7 @@ def document(tmp_path: Path, *more: str, examples: dict[str, Any] | None = None)
     """The document of SHOP with `more` text appended to its description."""
     files = FileDescriptorSet.FromString(descriptor_path().read_bytes())
     files.file.append(text_format.Parse("".join([SHOP, *more]), FileDescriptorProto()))
-    shared = [file for file in files.file if file.package != "tulou.approval.v1"]
+    shared = [file for file in files.file if not file.package.startswith(("tulou.approval.", "tulou.credit."))]
     path = tmp_path / "descriptors.binpb"
     path.write_bytes(FileDescriptorSet(file=shared).SerializeToString())
     return openapi.build(load(path), examples or {})
@@ -157,10 +160,11 @@ def test_path_fields_are_parameters_and_not_in_the_body(shop: dict[str, Any]) ->
 
 
 def test_what_the_path_does_not_hold_is_a_query_parameter(shop: dict[str, Any]) -> None:
-    colour, after = shop["paths"]["/shop/v1/wares"]["get"]["parameters"]
+    colour, after, as_of = shop["paths"]["/shop/v1/wares"]["get"]["parameters"]
     assert (colour["in"], colour["schema"]) == ("query", {"$ref": "#/components/schemas/shop.v1.Colour"})
     assert "required" not in colour
     assert after["schema"]["type"] == "array"
+    assert as_of["schema"] == {"type": "string", "format": "date-time"}
 
 
 def test_each_binding_is_an_operation(shop: dict[str, Any]) -> None:
@@ -208,7 +212,8 @@ def test_a_request_states_what_is_required_and_every_bound(shop: dict[str, Any])
         "minItems": 1,
         "maxItems": 3,
     }
-    assert fields["stock"] == {"type": "object", "additionalProperties": {"type": "integer", "format": "int32"}}
+    count = {"type": "integer", "format": "int32"}
+    assert fields["stock"] == {"type": "object", "additionalProperties": count, "maxProperties": 9}
     assert fields["parts"]["items"] == {"$ref": "#/components/schemas/shop.v1.WareInput"}
 
 

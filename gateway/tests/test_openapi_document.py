@@ -42,11 +42,21 @@ def body_schema(name: str) -> dict[str, Any]:
 
 
 def each_rpc(rpc: Rpc) -> str:
-    return rpc.name
+    return rpc.path
 
 
 def test_the_document_is_valid_openapi() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+def test_only_our_services_are_in_it_and_an_operation_says_what_it_holds() -> None:
+    assert {path.split("/")[1] for path in DOCUMENT["paths"]} == {"approval", "credit"}
+    operation = DOCUMENT["components"]["schemas"]["google.longrunning.Operation"]["properties"]
+    assert operation["metadata"]["$ref"] == "#/components/schemas/credit.v1.ImportMetadata"
+    assert operation["response"]["$ref"] == "#/components/schemas/credit.v1.ImportResult"
+    other = {"@type": "type.googleapis.com/tulou.credit.v1.ImportResult"}
+    assert errors(operation["response"], other) == []
+    assert errors(operation["metadata"], other) != []
 
 
 def test_it_can_be_written_as_json(tmp_path: Path) -> None:

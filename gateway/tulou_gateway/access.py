@@ -9,6 +9,8 @@ from typing import Final
 from tulou_gateway.descriptors import Rpc
 
 HTTP_BODY: Final = "google.api.HttpBody"
+# The uploads that take whole data files; each service holds the exact bound, the gateway that of render.py.
+LARGE_UPLOADS: Final = ("/tulou.credit.v1.ImportService/UploadImport",)
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Policy:
 @dataclass(frozen=True)
 class Kind:
     """How calls of one kind are treated. `timeout` runs from the end of the request, `longest` bounds the whole stream,
-    `idle_timeout` replaces the listener's. When time is up the service's call is cancelled too."""
+    `idle_timeout` replaces the listener's. When time is up the service's call is cancelled too. A `large` one may have
+    a larger body than others."""
 
     title: str
     timeout: str
@@ -31,6 +34,7 @@ class Kind:
     idle_timeout: str = ""
     retry_on: str = ""
     per_try_timeout: str = ""
+    large: bool = False
 
 
 # Tried again whatever happened: doing it twice is doing it once.
@@ -45,6 +49,8 @@ WRITE: Final = Kind(
 )  # fmt: skip
 CALL: Final = Kind("Calls that could take effect twice.", "15s", "20s", retry_on=_NOT_SEEN)
 UPLOAD: Final = Kind("Uploads: passed on as they come, so never repeated.", "30s", "240s")
+# The slowest: 256 MiB at 1.2 Mbit/s.
+LARGE_UPLOAD: Final = Kind("Uploads of data files.", "60s", "1800s", large=True)
 DOWNLOAD: Final = Kind("Downloads.", "60s", "240s", retry_on=_NOT_SEEN)
 # The caller comes back with its cursor when the hour is over.
 STREAM: Final = Kind("Event streams: quiet ones are not cut off.", "0s", "3600s", idle_timeout="0s")
@@ -53,7 +59,7 @@ STREAM: Final = Kind("Event streams: quiet ones are not cut off.", "0s", "3600s"
 def kind_of(rpc: Rpc) -> Kind:
     """How a call of this RPC is treated."""
     if rpc.client_streaming:
-        return UPLOAD
+        return LARGE_UPLOAD if rpc.path in LARGE_UPLOADS else UPLOAD
     if rpc.server_streaming:
         return DOWNLOAD if rpc.response.full_name == HTTP_BODY else STREAM
     if all(binding.verb == "GET" for binding in rpc.http) and rpc.http:
@@ -88,6 +94,12 @@ def routes(rpcs: Iterable[Rpc]) -> list[Route]:
         Route(f"/{re.escape(service)}/({'|'.join(found)})", cluster_of(service), kind)
         for (service, kind), found in names.items()
     ]
+
+
+def large_paths(rpcs: Iterable[Rpc]) -> list[str]:
+    """The HTTP paths of the calls with large bodies, as regular expressions."""
+    templates = (binding.template for rpc in rpcs if kind_of(rpc).large for binding in rpc.http)
+    return [re.sub(r"\\\{[^{}]*\\\}", "[^/]+", re.escape(template)) for template in templates]
 
 
 def cluster_of(service: str) -> str:

@@ -55,8 +55,8 @@ class Rpc:
 
 @dataclass(frozen=True)
 class Api:
-    """Everything one descriptor set says. `comments` maps a full name (message, field, enum, value, service, method) to
-    its leading comment; lines for linters are left out."""
+    """Everything one descriptor set says; the RPCs are those of tulou's packages. `comments` maps a full name (message,
+    field, enum, value, service, method) to its leading comment; lines for linters are left out."""
 
     raw: bytes
     pool: DescriptorPool
@@ -86,8 +86,9 @@ def load(path: Path | None = None) -> Api:
     return Api(raw, pool, tuple(_rpcs(file_set, pool, comments)), comments)
 
 
+# Services of other packages are in the set because a proto of ours imports their file; nobody serves them.
 def _rpcs(file_set: FileDescriptorSet, pool: DescriptorPool, comments: dict[str, str]) -> Iterator[Rpc]:
-    for file in file_set.file:
+    for file in (file for file in file_set.file if file.package.startswith("tulou.")):
         for service in file.service:
             full_name = f"{file.package}.{service.name}"
             for method in service.method:

@@ -14,7 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from tulou_gateway import openapi_errors
 from tulou_gateway.descriptors import Api, Binding, Rpc, load
-from tulou_gateway.openapi_schemas import HTTP_BODY, Mode, Schema, Schemas, is_required
+from tulou_gateway.openapi_schemas import HTTP_BODY, TIMESTAMP, Mode, Schema, Schemas, is_required
 
 # Every example's request_id. The docs page puts a fresh one in its place, so that a second try is not a replay.
 EXAMPLE_REQUEST_ID = "5f1c0c9e-3c1b-4a52-9a34-0e6f4f7a1d10"
@@ -143,7 +143,7 @@ def _parameters(schemas: Schemas, rpc: Rpc, binding: Binding, in_path: list[str]
 
 
 def _parameter(schemas: Schemas, field: FieldDescriptor, place: str, request: Example) -> Schema:
-    if field.message_type:
+    if field.message_type and field.message_type.full_name != TIMESTAMP:
         raise ValueError(f"{field.full_name} is a message and cannot be a {place} parameter")
     schema = schemas.field(field, Mode.INPUT)
     parameter: Schema = {"name": field.json_name, "in": place, "schema": schema}

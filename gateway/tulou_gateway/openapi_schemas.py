@@ -46,8 +46,14 @@ _SCALARS: dict[int, Schema] = {
 
 FIELD_MASK = "google.protobuf.FieldMask"
 HTTP_BODY = "google.api.HttpBody"
+TIMESTAMP = "google.protobuf.Timestamp"
+# What the fields of type google.protobuf.Any hold in our answers, where that is one message.
+_HELD = {
+    "google.longrunning.Operation.metadata": "tulou.credit.v1.ImportMetadata",
+    "google.longrunning.Operation.response": "tulou.credit.v1.ImportResult",
+}
 _WELL_KNOWN: dict[str, Schema] = {
-    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    TIMESTAMP: {"type": "string", "format": "date-time"},
     "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
     "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
     "google.protobuf.Value": {},
@@ -110,14 +116,17 @@ class Schemas:
         one = self._value(field, mode)
         bounds, notes = ({}, []) if mode is Mode.ANSWER else _bounds(field)
         if is_map(field):
-            schema: Schema = {"type": "object", "additionalProperties": one}
+            words = {"minItems": "minProperties", "maxItems": "maxProperties"}
+            count = {word: bounds[key] for key, word in words.items() if key in bounds}
+            schema: Schema = {"type": "object", "additionalProperties": one} | count
         elif field.is_repeated:
             # Bounds of length and form hold for each entry, the count for the whole.
             count = {key: bounds.pop(key) for key in ("minItems", "maxItems") if key in bounds}
             schema = {"type": "array", "items": one | bounds} | count
         else:
             schema = one | bounds
-        text = [self.api.comments.get(field.full_name, ""), *notes]
+        # What is written there of any operation, our own message says of ours.
+        text = [self.api.comments.get(_HELD.get(field.full_name, field.full_name), ""), *notes]
         if is_sensitive(field):
             text.append("Personal data: encrypted at rest, masked in answers, never logged.")
             schema["x-tulou-sensitive"] = True
@@ -143,11 +152,23 @@ class Schemas:
         kind = field.message_type
         if kind and kind.GetOptions().map_entry:
             return self._value(kind.fields_by_name["value"], mode)
+        if held := _HELD.get(field.full_name):
+            return self._any(self.api.pool.FindMessageTypeByName(held))
         if kind:
             return self.message(kind, mode)
         if field.enum_type:
             return self.enum(field.enum_type)
         return dict(_SCALARS[field.type])
+
+    def _any(self, held: Descriptor) -> Schema:
+        """A google.protobuf.Any that holds this message: its fields beside its name."""
+        name = {"const": f"type.googleapis.com/{held.full_name}"}
+        return {
+            **self.message(held, Mode.ANSWER),
+            "type": "object",
+            "properties": {"@type": name},
+            "required": ["@type"],
+        }
 
     def _text(self, full_name: str) -> Schema:
         text = self.api.comments.get(full_name)

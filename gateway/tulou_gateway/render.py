@@ -13,7 +13,7 @@ import yaml
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tulou_gateway.access import cluster_of, policies, routes
+from tulou_gateway.access import cluster_of, large_paths, policies, routes
 from tulou_gateway.body_check import lua_tables
 from tulou_gateway.descriptors import Api, load
 from tulou_gateway.replies import mappers
@@ -25,11 +25,22 @@ OPEN_SERVICES: Final = (
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 )
-PORTAL_PREFIXES: Final = ("/docs", "/openapi.json", "/traces", "/api/traces", "/static", "/dev/token")
+PORTAL_PREFIXES: Final = (
+    "/docs",
+    "/openapi.json",
+    "/traces",
+    "/api/traces",
+    "/static",
+    "/dev/token",
+    "/credit/verify",
+)
 LOCAL_ORIGINS: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 MAX_JSON_BYTES: Final = 1024 * 1024
-# 20 MiB and a little more, because gRPC frames count too; the service holds the exact bound.
+# 20 MiB, 256 MiB for data files, and a little more, because gRPC frames count too; the services hold the exact bounds.
 MAX_UPLOAD_BYTES: Final = 20 * 1024 * 1024 + 64 * 1024
+MAX_LARGE_UPLOAD_BYTES: Final = 256 * 1024 * 1024 + 1024 * 1024
+
+_FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,9 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
         "jwks_file": str(Path(arguments.jwks).resolve()),
         "max_json_bytes": MAX_JSON_BYTES,
         "max_upload_bytes": MAX_UPLOAD_BYTES,
+        "max_large_upload_bytes": MAX_LARGE_UPLOAD_BYTES,
+        "large_paths": large_paths(api.rpcs),
+        "no_small_limit": {"body_size_limit": {"@type": _FILTER_CONFIG, "disabled": True}},
         "services": api.services,
         "policies": policies(api.rpcs),
         "routes": routes(api.rpcs),

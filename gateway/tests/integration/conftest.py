@@ -159,12 +159,19 @@ def upstream(running_upstream: Upstream) -> Upstream:
 
 
 @contextmanager
-def running_gateway(folder: Path, issuer: Issuer, *extra: str, api: Api | None = None) -> Iterator[Gateway]:
-    """Renders and runs, waits until it is healthy, and ends it with SIGTERM."""
+def running_gateway(
+    folder: Path, issuer: Issuer, *extra: str, api: Api | None = None, instead: tuple[str, str] | None = None
+) -> Iterator[Gateway]:
+    """Renders and runs, waits until it is healthy, and ends it with SIGTERM. `instead` is a text of the configuration
+    and what stands there for the test."""
     port, admin_port, log = free_port(), free_port(), folder / "access.log"
     arguments = ["--port", str(port), "--admin-port", str(admin_port), "--jwks", str(issuer.folder / "jwks.json")]
     arguments += ["--out", str(folder), "--access-log", str(log), *extra]
     render.render(render.parser().parse_args(arguments), api or load())
+    if instead:
+        text = (folder / "bootstrap.yaml").read_text()
+        assert text.count(instead[0]) == 1
+        (folder / "bootstrap.yaml").write_text(text.replace(*instead))
     command = [sys.executable, "-m", "tulou_gateway", "run", "--dir", str(folder), "--admin-port", str(admin_port)]
     with (
         (folder / "envoy.log").open("wb") as errors,
@@ -190,9 +197,9 @@ def serving(server: HTTPServer) -> Iterator[str]:
         thread.join()
 
 
-def at(port: int) -> tuple[str, str]:
-    """The argument that says where approval is."""
-    return "--service", f"approval=127.0.0.1:{port}"
+def at(port: int) -> tuple[str, ...]:
+    """The arguments that say where the services are: all in one place."""
+    return "--service", f"approval=127.0.0.1:{port}", "--service", f"credit=127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from tulou_gateway import render
 from tulou_gateway.descriptors import load
 
 API = load()
-APPROVAL = ("--service", "approval=approval.tulou.svc:50051")
+SERVICES = ("--service", "approval=approval.tulou.svc:50051", "--service", "credit=credit.tulou.svc:50051")
+PLACES = {"approval": ("approval.tulou.svc", 50051), "credit": ("credit.tulou.svc", 50051)}
 
 
 def rendered(folder: Path, *arguments: str) -> tuple[Any, dict[str, Any]]:
@@ -36,22 +37,22 @@ def place(cluster: dict[str, Any]) -> tuple[str, int]:
 
 
 def test_the_least_that_must_be_given(tmp_path, issuer):
-    bootstrap, clusters = rendered(tmp_path, "--jwks", str(issuer.folder / "jwks.json"), *APPROVAL)
+    bootstrap, clusters = rendered(tmp_path, "--jwks", str(issuer.folder / "jwks.json"), *SERVICES)
     (listener,) = bootstrap["static_resources"]["listeners"]
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8080}
     assert bootstrap["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8082}
-    assert {name: place(cluster) for name, cluster in clusters.items()} == {"approval": ("approval.tulou.svc", 50051)}
+    assert {name: place(cluster) for name, cluster in clusters.items()} == PLACES
 
 
 def test_everything_that_a_cluster_gives(tmp_path):
     _, clusters = rendered(
         tmp_path,
-        *("--address", "0.0.0.0", "--port", "8443", "--admin-port", "9901", *APPROVAL, "--portal", "portal:8081"),
+        *("--address", "0.0.0.0", "--port", "8443", "--admin-port", "9901", *SERVICES, "--portal", "portal:8081"),
         *("--otlp", "http://collector:4318/", "--sampling", "12.5", "--jwks", "https://id.city.example/keys?v=1"),
         *("--issuer", "https://id.city.example", "--cors", r"https://([a-z]+\.)?city\.example", "--trusted-hops", "2"),
     )
     assert {name: place(cluster) for name, cluster in clusters.items()} == {
-        "approval": ("approval.tulou.svc", 50051),
+        **PLACES,
         "portal": ("portal", 8081),
         "otlp": ("collector", 4318),
         "jwks": ("id.city.example", 443),
@@ -60,7 +61,9 @@ def test_everything_that_a_cluster_gives(tmp_path):
     assert "transport_socket" not in clusters["otlp"]
 
 
-@pytest.mark.parametrize("services", [(), ("approval=a:1", "other=b:2"), ("aproval=a:1",), ("approval=:1",)])
+@pytest.mark.parametrize(
+    "services", [(), ("approval=a:1",), ("approval=a:1", "credit=a:1", "other=b:2"), ("approval=:1", "credit=a:1")]
+)
 def test_a_service_without_a_place_or_one_too_many_is_refused(tmp_path, services):
     named = [part for one in services for part in ("--service", one)]
     with pytest.raises(SystemExit, match="approval"):
