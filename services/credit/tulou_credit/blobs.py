@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 
 from tulou_chassis.keyring import SEAL_BYTES, Keyring
 from tulou_credit.intake.limits import MAX_FILE_BYTES
+from tulou_credit.settings import CreditSettings
 
 CHUNK: Final = 1024 * 1024
 
@@ -191,3 +192,8 @@ def _key_id(file: IO[bytes]) -> str:
 
 def _place(import_id: str, number: int, last: bool) -> str:
     return f"credit_import.file:{import_id}:{number}:{'last' if last else 'more'}"
+
+
+def import_files(settings: CreditSettings, keyring: Keyring) -> SealedFiles:
+    """The service's files of rows."""
+    return SealedFiles(settings.blob_dir / "credit-imports", keyring)

@@ -1,6 +1,6 @@
 """What is read of imports and of the rows they did not take. Who may ask is decided by those who call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,6 +64,12 @@ def unended_imports(session: Session, *, limit: int) -> Sequence[str]:
     states = [state.value for state in ImportState if state not in ENDED]
     query = select(Import.id).where(col(Import.state).in_(states))
     return session.exec(query.order_by(col(Import.created_at), col(Import.id)).limit(limit)).all()
+
+
+def states_of(session: Session, *, import_ids: Sequence[str]) -> Mapping[str, str]:
+    """The states of those of the imports that there are, by id."""
+    query = select(Import.id, Import.state).where(col(Import.id).in_(import_ids))
+    return dict(session.exec(query).all())
 
 
 def get_row(session: Session, *, import_id: str, row: int, for_update: bool = False) -> QuarantinedRow:

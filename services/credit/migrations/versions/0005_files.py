@@ -1,4 +1,7 @@
-"""How imports keep their files."""
+"""Imports are run in the trace of who began them."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0005"
 down_revision = "0004"
@@ -7,8 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("credit_import", sa.Column("traceparent", sa.String(length=64), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("credit_import", "traceparent")

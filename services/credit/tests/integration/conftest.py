@@ -12,6 +12,7 @@ from services.credit.tests.store import Store
 from tulou_chassis.keyring import Keyring, create_keyring
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_civics.calendar import WorkCalendar
+from tulou_credit.blobs import SealedFiles
 from tulou_credit.wiring import House
 
 
@@ -46,4 +47,5 @@ def office(database: SyncDatabase, tmp_path: Path) -> Office:
     """With keys of its own and no rows of other tests."""
     create_keyring(tmp_path / "keyring.json")
     emptied(database)
-    return Office(database, house_of(tmp_path / "keyring.json"))
+    house = house_of(tmp_path / "keyring.json")
+    return Office(database, house, SealedFiles(tmp_path / "files", house.keyring))

@@ -1,14 +1,15 @@
 """Who begins, runs and looks at imports in tests."""
 
-import hashlib
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import func, select
 
-from services.credit.tests.integration.importing import NOW, SOURCE, blob
+from services.credit.tests.integration.importing import NOW, SOURCE, kept
 from tulou_chassis.syncdb import SyncDatabase
+from tulou_credit.blobs import SealedFiles
 from tulou_credit.import_queries import get_import, open_rows
 from tulou_credit.models import Import
 from tulou_credit.operations import imports
@@ -21,28 +22,32 @@ class Office:
 
     database: SyncDatabase
     house: House
+    files: SealedFiles
     now: datetime = NOW
 
     def begin(self, content: bytes, **changed: Any) -> str:
         """Queues the file; gives the import's id."""
+        import_id = str(uuid.uuid4())
+        sha256, size = kept(self.files, import_id, content)
         told = {
+            "import_id": import_id,
             "source": SOURCE,
             "file_name": "许可.csv",
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size": len(content),
+            "sha256": sha256,
+            "size": size,
             "encoding": None,
             "now": self.now,
         }
         return self.database.write(lambda session: imports.begin(session, **told | changed).id)  # type: ignore[arg-type]
 
-    def run(self, import_id: str, content: bytes, *, holder: str = "one", stop_after: int = 10**9) -> bool:
+    def run(self, import_id: str, *, holder: str = "one", stop_after: int = 10**9) -> bool:
         """Runs the import; `stop_after` so many chunks the process is asked to end."""
         asked = iter(range(10**9))
         return imports.run(
             self.database,
             import_id=import_id,
             holder=holder,
-            open_blob=blob(content),
+            open_file=self.files.open,
             clock=lambda: self.now,
             house=self.house,
             stop=lambda: next(asked) >= stop_after,
@@ -51,7 +56,7 @@ class Office:
     def taken(self, content: bytes, **changed: Any) -> Import:
         """The import of the file after it has run."""
         import_id = self.begin(content, **changed)
-        self.run(import_id, content)
+        self.run(import_id)
         return self.get(import_id)
 
     def get(self, import_id: str) -> Import:

@@ -1,6 +1,6 @@
 """What the tests of imports share: an empty credit database, files with many rows, and a process that imports one.
 
-As a program, `python -m services.credit.tests.integration.importing` with URL, keyring, file, import, holder and the
+As a program, `python -m services.credit.tests.integration.importing` with URL, keyring, folder, import, holder and the
 rows of a transaction runs that import. With a number behind them it kills itself when it has put so many rows; with a
 second one, right before the commit of that number.
 """
@@ -11,11 +11,11 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from google.protobuf.struct_pb2 import Struct
 from sqlalchemy import Engine, event, text
@@ -28,6 +28,7 @@ from tulou_chassis.keyring import Keyring
 from tulou_chassis.migrations import migrate
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_civics.calendar import WorkCalendar
+from tulou_credit.blobs import SealedFiles
 from tulou_credit.domain.happenings import RecordHappening
 from tulou_credit.intake.columns import LICENCE_790
 from tulou_credit.operations import catalogue, imports, records
@@ -125,9 +126,11 @@ def csv_of(rows: Iterator[Mapping[str, str]]) -> bytes:
     return written.getvalue().encode()
 
 
-def blob(content: bytes) -> Callable[[str], AbstractContextManager[IO[bytes]]]:
-    """A store that holds this one file."""
-    return lambda _sha256: io.BytesIO(content)
+def kept(files: SealedFiles, import_id: str, content: bytes) -> tuple[str, int]:
+    """Keeps the file; gives its SHA-256 and its size."""
+    file = files.write(import_id)
+    file.write(content)
+    return file.commit()
 
 
 def _kill_at_put(number: int) -> None:
@@ -154,20 +157,21 @@ def _kill_at_commit(number: int) -> None:
 
 
 def main(
-    url: str, keyring: str, file: str, import_id: str, holder: str, chunk: str, put: str = "0", commit: str = "0"
+    url: str, keyring: str, folder: str, import_id: str, holder: str, chunk: str, put: str = "0", commit: str = "0"
 ) -> None:
     """See this module."""
     imports.CHUNK_ROWS = int(chunk)  # type: ignore[misc]
     _kill_at_put(int(put))
     _kill_at_commit(int(commit))
-    with closing(SyncDatabase(url, publisher=publication)) as database, Path(file).open("rb") as stream:
+    house = house_of(Path(keyring))
+    with closing(SyncDatabase(url, publisher=publication)) as database:
         imports.run(
             database,
             import_id=import_id,
             holder=holder,
-            open_blob=lambda _sha256: stream,
+            open_file=SealedFiles(Path(folder), house.keyring).open,
             clock=lambda: NOW,
-            house=house_of(Path(keyring)),
+            house=house,
             stop=lambda: False,
         )
 

@@ -33,7 +33,6 @@ from services.credit.tests.integration.import_office import Office
 from services.credit.tests.integration.importing import (
     NOW,
     SOURCE,
-    blob,
     csv_of,
     generated,
     is_wrong,
@@ -126,9 +125,9 @@ def test_who_is_asked_to_end_leaves_the_import_to_another_at_once(
     monkeypatch.setattr(imports, "CHUNK_ROWS", 10)
     content = generated(100)
     import_id = office.begin(content)
-    assert not office.run(import_id, content, holder="one", stop_after=3)
+    assert not office.run(import_id, holder="one", stop_after=3)
     assert (office.get(import_id).state, office.get(import_id).rows_done) == (ImportState.RUNNING, 30)
-    assert office.run(import_id, content, holder="two")
+    assert office.run(import_id, holder="two")
     assert _counts(office.get(import_id)) == (100, 99, 0, 0, 1)
 
 
@@ -139,7 +138,7 @@ def test_each_going_on_reads_past_what_is_done_and_keeps_the_lease(
     monkeypatch.setattr(imports, "_SKIPPED_ROWS", 4)
     content = generated(100)
     import_id = office.begin(content)
-    assert [office.run(import_id, content, stop_after=1) for _ in range(10)] == [False] * 9 + [True]
+    assert [office.run(import_id, stop_after=1) for _ in range(10)] == [False] * 9 + [True]
     assert _counts(office.get(import_id)) == (100, 99, 0, 0, 1)
 
 
@@ -160,9 +159,9 @@ def test_a_row_that_breaks_down_takes_its_whole_chunk_back_and_the_next_run_goes
     with monkeypatch.context() as patch:
         patch.setattr(records, "put", breaking)
         with pytest.raises(RuntimeError):
-            office.run(import_id, content)
+            office.run(import_id)
     assert (office.get(import_id).rows_done, office.count(Record), office.count(OutboxEvent)) == (20, 20, 20)
-    assert office.run(import_id, content)
+    assert office.run(import_id)
     assert _counts(office.get(import_id)) == (50, 50, 0, 0, 0)
     assert office.count(OutboxEvent) == 50
 
@@ -179,8 +178,8 @@ def test_an_import_that_takes_no_row_in_five_starts_is_given_up(
     monkeypatch.setattr(records, "put", breaking)
     for _ in range(5):
         with pytest.raises(RuntimeError):
-            office.run(import_id, content)
-    assert not office.run(import_id, content)
+            office.run(import_id)
+    assert not office.run(import_id)
     found = office.get(import_id)
     assert (found.state, found.failure[0]["reason"]) == (ImportState.FAILED, "GAVE_UP")
 
@@ -203,8 +202,8 @@ def test_an_import_that_takes_rows_in_every_start_is_not_given_up(
     monkeypatch.setattr(records, "put", breaking_at_the_eleventh)
     for _ in range(7):
         with pytest.raises(RuntimeError):
-            office.run(import_id, content)
-    assert office.run(import_id, content)
+            office.run(import_id)
+    assert office.run(import_id)
     assert _counts(office.get(import_id)) == (80, 80, 0, 0, 0)
 
 
@@ -243,7 +242,7 @@ def test_two_imports_of_one_file_at_once_put_each_row_once(office: Office, monke
 
     def one(import_id: str) -> None:
         together.wait()
-        office.run(import_id, content, holder=import_id)
+        office.run(import_id, holder=import_id)
 
     threads = [Thread(target=one, args=(import_id,)) for import_id in ids]
     for thread in threads:
@@ -275,7 +274,7 @@ def test_a_running_import_ends_behind_its_next_rows(office: Office, monkeypatch:
             office.cancel(import_id)
         return False
 
-    common: dict[str, Any] = {"holder": "one", "open_blob": blob(content), "house": office.house}
+    common: dict[str, Any] = {"holder": "one", "open_file": office.files.open, "house": office.house}
     assert imports.run(office.database, import_id=import_id, clock=lambda: NOW, stop=cancelling, **common)
     found = office.get(import_id)
     assert (found.state, found.rows_done, office.count(Record)) == (ImportState.CANCELLED, 20, 20)
@@ -296,7 +295,7 @@ def test_an_import_that_has_ended_is_not_cancelled_and_not_run(office: Office) -
     found = office.taken(content)
     office.cancel(found.id)
     assert office.get(found.id).state == ImportState.DONE
-    assert not office.run(found.id, content)
+    assert not office.run(found.id)
 
 
 def test_a_file_that_turns_unreadable_fails_and_its_rows_before_stand(office: Office) -> None:

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +15,21 @@ from typing import Final
 import pytest
 from sqlmodel import col, func, select
 
-from services.credit.tests.integration.importing import NOW, SOURCE, emptied, generated, house_of, is_wrong, opened
+from services.credit.tests.integration.importing import (
+    NOW,
+    SOURCE,
+    emptied,
+    generated,
+    house_of,
+    is_wrong,
+    kept,
+    opened,
+)
 from tulou_chassis import history
 from tulou_chassis.keyring import create_keyring
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.tables import OutboxEvent
+from tulou_credit.blobs import SealedFiles
 from tulou_credit.domain.imports import ImportState
 from tulou_credit.import_queries import get_import
 from tulou_credit.models import Import, QuarantinedRow, Record, RecordVersion, Subject
@@ -40,15 +51,16 @@ class Killed:
     import_id: str = ""
 
     def begin(self, rows: int) -> None:
-        content = generated(rows)
-        (self.folder / "rows.csv").write_bytes(content)
-        told = {"source": SOURCE, "file_name": "rows.csv", "sha256": "", "size": len(content), "encoding": None}
-        self.import_id = self.database.write(lambda s: imports.begin(s, **told, now=NOW).id)  # type: ignore[arg-type]
+        self.import_id = str(uuid.uuid4())
+        files = SealedFiles(self.folder / "files", house_of(self.folder / "keyring.json").keyring)
+        sha256, size = kept(files, self.import_id, generated(rows))
+        told = {"source": SOURCE, "file_name": "rows.csv", "sha256": sha256, "size": size, "encoding": None}
+        self.database.write(lambda s: imports.begin(s, import_id=self.import_id, **told, now=NOW))  # type: ignore[arg-type]
 
     def process(self, *, chunk: int = imports.CHUNK_ROWS, put: int = 0, commit: int = 0) -> subprocess.Popen[bytes]:
         """One that runs the import; it kills itself at that row put, or right before that commit."""
         module = "services.credit.tests.integration.importing"
-        files = (self.folder / "keyring.json", self.folder / "rows.csv")
+        files = (self.folder / "keyring.json", self.folder / "files")
         # Each life has the name of the one before it, which is known to be dead: none waits for its lease.
         told = [self.url, *files, self.import_id, "worker", chunk, put, commit]
         return subprocess.Popen([sys.executable, "-m", module, *map(str, told)], cwd=ROOT)

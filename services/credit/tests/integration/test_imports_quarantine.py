@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlmodel import select
@@ -20,7 +20,7 @@ from tulou_credit.domain.records import Outcome
 from tulou_credit.import_queries import RowNotFound, get_row
 from tulou_credit.intake.report import Breach, quarantine_csv
 from tulou_credit.models import QuarantinedRow, Record, RecordVersion, Subject
-from tulou_credit.operations import quarantine, records
+from tulou_credit.operations import keys, quarantine, records
 
 WRONG = {**LICENCE, "XK_JDRQ": "2024-02-30", "XK_YXQZI": "?"}
 
@@ -190,10 +190,12 @@ def test_cells_are_sealed_anew_when_the_key_changes(office: Office, tmp_path: Pa
     office.house = replace(office.house, keyring=Keyring.load(tmp_path / "keyring.json"))
     before = _download(office, found.id)
     assert not office.house.keyring.is_current(_row(office, found.id, 2).cells)
-    last: int | None = 0
+    moved, last = 0, cast(Any, ())
     while last is not None:
-        reseal: dict[str, Any] = {"import_id": found.id, "after": last, "house": office.house, "limit": 2}
-        last = office.database.write(lambda s, reseal=reseal: quarantine.reseal(s, **reseal))  # type: ignore[misc]
+        reseal: dict[str, Any] = {"table": QuarantinedRow, "column": "cells", "after": last, "limit": 2}
+        done = office.database.write(lambda s, reseal=reseal: keys.reseal(s, **reseal, house=office.house))  # type: ignore[misc]
+        moved, last = moved + done.count, done.last
+    assert moved == 3
     assert all(office.house.keyring.is_current(_row(office, found.id, row).cells) for row in (2, 3, 4))
     assert _download(office, found.id) == before
 

@@ -15,10 +15,11 @@ _COUNTED: Final = timedelta(days=10_000)
 
 
 class RecordState(StrEnum):
-    """Whether the decision that a record tells of stands."""
+    """Whether the decision that a record tells of stands. FORGOTTEN: its retention is over, what it said gone."""
 
     CURRENT = "CURRENT"
     WITHDRAWN = "WITHDRAWN"
+    FORGOTTEN = "FORGOTTEN"
 
 
 class Outcome(StrEnum):

@@ -22,7 +22,7 @@ class Import(SQLModel, table=True):
     source: str = Field(max_length=32)
     # With numbers of persons masked.
     file_name: str = Field(max_length=200)
-    # By which the file is found, and its bytes.
+    # Of the file as it was sent, and its bytes; it lies sealed under `id` until the import has ended.
     sha256: str = Field(max_length=64)
     size: int = Field(sa_type=BigInteger)
     # What the sender says of a text file; empty if nothing.
@@ -39,6 +39,8 @@ class Import(SQLModel, table=True):
     kept_characters: int = Field(default=0, sa_type=BigInteger)
     # How often it was begun or gone on with since rows were last taken.
     starts: int = 0
+    # The span that it was begun in: its runs go on with that trace.
+    traceparent: str = Field(default="", max_length=64)
     # Why it failed: breaches as {"row", "field", "reason", "detail"}.
     failure: list[dict[str, Any]] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)

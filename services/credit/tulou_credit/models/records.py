@@ -45,7 +45,7 @@ class Record(SQLModel, table=True):
 
 
 class RecordVersion(SQLModel, table=True):
-    """What a record said for some time. Of a written version only `known_to` is ever set.
+    """What a record said for some time. Of a written version only `known_to` is ever set, until its retention is over.
 
     It is true of the days [valid_from, valid_to), and it is what was known in the time [known_from, known_to).
     """

@@ -1,11 +1,10 @@
 """Files taken in row by row, many rows a transaction. Where a file stands is written with the rows themselves."""
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import IO, Final, TypeVar
 
@@ -15,10 +14,12 @@ from sqlmodel import Session
 
 from tulou_chassis import leases
 from tulou_chassis.syncdb import SyncDatabase
+from tulou_chassis.telemetry import traceparent
+from tulou_credit.blobs import SealedFiles
 from tulou_credit.domain.imports import ENDED, ImportState
 from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import Outcome, civil_date
-from tulou_credit.import_queries import get_import
+from tulou_credit.import_queries import get_import, states_of, unended_imports
 from tulou_credit.intake import read_rows
 from tulou_credit.intake.formats import Encoding
 from tulou_credit.intake.limits import MAX_FILE_BYTES
@@ -41,6 +42,9 @@ MAX_STARTS: Final = 5
 _PASSING: Final = (IntegrityError, StaleDataError, OperationalError)
 _TRIES: Final = 5
 _SKIPPED_ROWS: Final = 20_000
+_LOOKED_AT: Final = 100
+# A file whose import was never begun, and the draft of one that was never whole, are kept so long.
+_NEVER_BEGUN: Final = timedelta(days=1)
 
 
 class Overtaken(Exception):
@@ -50,6 +54,7 @@ class Overtaken(Exception):
 def begin(
     session: Session,
     *,
+    import_id: str,
     source: str,
     file_name: str,
     sha256: str,
@@ -57,15 +62,16 @@ def begin(
     encoding: Encoding | None,
     now: datetime,
 ) -> Import:
-    """Queues a file of the department `source` that is kept under its `sha256`. Its content tells its format."""
+    """Queues a file of the department `source` that is kept under `import_id`. Its content tells its format."""
     made = Import(
-        id=str(uuid.uuid4()),
+        id=import_id,
         source=source,
         file_name=masked_text(file_name)[:200],
         sha256=sha256,
         size=size,
         encoding=encoding or "",
         state=ImportState.QUEUED,
+        traceparent=traceparent(),
         failure=[],
         created_at=now,
         updated_at=now,
@@ -162,6 +168,11 @@ def pause(session: Session, *, import_id: str, holder: str) -> None:
     leases.release(session, _lease(import_id), holder)
 
 
+def let_go(session: Session, *, import_id: str, holder: str) -> None:
+    """Lets another go on at once with what `holder` ran, who is known to be dead."""
+    leases.release(session, _lease(import_id), holder)
+
+
 def finish(
     session: Session, *, import_id: str, holder: str, after: int, breaches: Sequence[Breach], now: datetime
 ) -> bool:
@@ -175,19 +186,28 @@ def finish(
     return True
 
 
+def next_to_run(session: Session, *, now: datetime) -> str | None:
+    """The id of the oldest import that has not ended and that nobody runs."""
+    for import_id in unended_imports(session, limit=_LOOKED_AT):
+        end = leases.expiry(session, _lease(import_id))
+        if end is None or end <= now:
+            return import_id
+    return None
+
+
 def run(
     database: SyncDatabase,
     *,
     import_id: str,
     holder: str,
-    open_blob: Callable[[str], AbstractContextManager[IO[bytes]]],
+    open_file: Callable[[str], AbstractContextManager[IO[bytes]]],
     clock: Callable[[], datetime],
     house: House,
     stop: Callable[[], bool],
 ) -> bool:
     """Takes the file from where it stands to its end, or until it is cancelled or `stop()`; gives whether it ended.
 
-    `holder` names this process and its life; `open_blob` gives the file of a SHA-256, seekable. Killed at any instant,
+    `holder` names this process and its life; `open_file` gives the import's file, seekable. Killed at any instant,
     it has taken each row wholly or not at all, and the next run goes on behind the last one. What fails otherwise
     (database gone, file missing) is raised, and the import may be run again.
     """
@@ -196,7 +216,7 @@ def run(
         return False
     done, breaches = found.rows_done, tuple[Breach, ...]()
     today = civil_date(clock())
-    with open_blob(found.sha256) as stream:
+    with open_file(import_id) as stream:
         rows = read_rows(stream, encoding=Encoding(found.encoding) if found.encoding else None)
         try:
             _skip(database, rows, done, import_id, holder, clock)
@@ -212,6 +232,23 @@ def run(
         except Overtaken:
             return False
     return _patiently(database, _finish(import_id, holder, done, breaches, clock))
+
+
+def remove_files(database: SyncDatabase, *, files: SealedFiles, now: datetime) -> int:
+    """Deletes the files of imports that have ended, and what was left a day ago of uploads that began none; how many.
+
+    Nothing is left to do where another did it.
+    """
+    written = dict(files.written())
+    states = database.read(lambda session: states_of(session, import_ids=list(written)))
+    gone = [
+        name
+        for name, when in written.items()
+        if (states[name] in ENDED if name in states else when < now - _NEVER_BEGUN)
+    ]
+    for name in gone:
+        files.remove(name)
+    return len(gone)
 
 
 def _skip(

@@ -175,16 +175,6 @@ def rerun(session: Session, *, import_id: str, after: int, now: datetime, house:
     return Rerun(taken=taken, still_wrong=len(batch) - taken, last=batch[-1].row if batch else None)
 
 
-def reseal(session: Session, *, import_id: str, after: int, house: House, limit: int = BATCH) -> int | None:
-    """Seals the cells of open rows behind row `after` with the primary key; gives the last row that was looked at."""
-    batch = open_rows(session, import_id=import_id, after=after, limit=limit, for_update=True)
-    for kept in batch:
-        if kept.cells and not house.keyring.is_current(kept.cells):
-            kept.cells = _seal(import_id, kept.row, _cells(kept, house), house)
-            session.add(kept)
-    return batch[-1].row if batch else None
-
-
 def _take(session: Session, kept: QuarantinedRow, row: Row, now: datetime, house: House) -> records.Put | Rejected:
     source = get_import(session, import_id=kept.import_id).source
     again = judge(row, today=civil_date(now))

@@ -84,8 +84,8 @@ def put(
     if found and _is_known(session, found[0], content_hash):
         return Put(Outcome.UNCHANGED, found[0].id)
     record = get_record(session, record_id=found[0].id, for_update=True) if found else None
-    if record and _is_known(session, record, content_hash):
-        # Another transaction put it while this one waited for the row.
+    if record and (record.state == RecordState.FORGOTTEN or _is_known(session, record, content_hash)):
+        # What is forgotten stays so; or another transaction put it while this one waited for the row.
         return Put(Outcome.UNCHANGED, record.id)
     entry = type_in_force(session, code=_type_code(decision))
     if not {source, EVERYONE} & set(entry.sources) or decision.subject_kind.value not in entry.subject_kinds:
@@ -129,9 +129,9 @@ def put(
 
 def withdraw(session: Session, *, record_id: str, reason: WithdrawalReason, now: datetime, house: House) -> None:
     """Takes a record out of public sight, because its decision does not stand (within 3 working days: 行政处罚法 art.
-    48). Of a withdrawn one nothing changes. Raises RecordNotFound."""
+    48). Of a withdrawn or forgotten one nothing changes. Raises RecordNotFound."""
     record = get_record(session, record_id=record_id, for_update=True)
-    if record.state == RecordState.WITHDRAWN:
+    if record.state != RecordState.CURRENT:
         return
     was = known_version(session, record)
     lifted_on = min(was.lifted_on or date.max, civil_date(now))
