@@ -90,11 +90,10 @@ def test_an_item_goes_from_draft_to_retirement(office: Office) -> None:
 
 def test_an_item_comes_back_as_it_was_written(office: Office) -> None:
     code = fresh()
-    written = item(
-        code, fees=[{"name": "工本费", "amount_fen": "1000", "basis": "闽价费〔2020〕1号"}], conditions="条件"
-    )
+    fees = [{"name": "工本费", "amount_fen": "1000", "basis": "闽价费〔2020〕1号"}]
+    written = item(code, fees=fees, conditions="条件", simplified_days=3)
     made = office.ask("CreateItem", by=ADMIN, item=written).item
-    for field in ("name", "statutory_days", "promised_days", "conditions", "department_code", "region_code"):
+    for field in ("name", "statutory_days", "promised_days", "simplified_days", "conditions", "department_code"):
         assert getattr(made, field) == written[field]
     assert made.fees[0].amount_fen == 1000
     assert made.materials[0].max_size == 100_000
@@ -210,6 +209,7 @@ SCHEMA = item("SCJG-XK-0000")["form_schema"]
     ("changes", "expected"),
     [
         ({"promised_days": 21}, {"item.promised_days": "promise"}),
+        ({"simplified_days": 9}, {"item.simplified_days": "promise"}),
         ({"promised_days": 0}, {"item.promised_days": "instant"}),
         ({"handling": "HANDLING_INSTANT", "substantive_check": False}, {"item.promised_days": "instant"}),
         ({"handling": "HANDLING_INSTANT", "promised_days": 0}, {"item.handling": "two_reviewers"}),

@@ -117,7 +117,7 @@ def accept_case(
     now: datetime,
     credit: CreditCheck = NOT_ASKED,
 ) -> Case:
-    """Accepts the case; the decision clock starts (行政许可法 art. 32(5)). It promises what the applicant's credit allows.
+    """Accepts the case; the decision clock starts (行政许可法 art. 32(5)). Credit may shorten its promise.
 
     Raises CaseNotFound, StaleEtag, ActionNotAllowed.
     """
