@@ -32,7 +32,7 @@ class Repair(SQLModel, table=True):
     accepted_on: date | None = None
     decided_on: date | None = None
     extended: bool = False
-    # Why it was declined, extended, refused or revoked; numbers of persons are masked.
+    # Why it was last decided on so; numbers of persons are masked.
     opinion: str = Field(default="", sa_type=Text)
     # The day on which its material was found to be false.
     false_material_on: date | None = None

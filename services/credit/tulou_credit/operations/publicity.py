@@ -1,5 +1,6 @@
 """From when to when a decision is valid and public, as columns of a record's version."""
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -8,12 +9,15 @@ from tulou_credit.domain import publicity
 from tulou_credit.domain.catalogue import PublicityRule
 from tulou_credit.domain.decisions import last_public_day, penalty_field, penalty_kinds
 from tulou_credit.domain.entries import Entry
+from tulou_credit.domain.publicity import PenaltyKind, Publicity
 from tulou_credit.intake.rows import Licence, Penalty
-from tulou_credit.models import RecordType
+from tulou_credit.models import RecordType, RecordVersion
 from tulou_credit.wiring import House
 
 # The standard's way to say without end.
 _OPEN_END: Final = date(2099, 12, 31)
+# Entries are classed with penalties.
+_LISTS: Final = frozenset({PenaltyKind.ABNORMAL_LIST.value, PenaltyKind.SERIOUS_LIST.value})
 _NEVER: Final = {"severity": None, "rule_set": "", "minimum_end": None, "public_from": None, "public_until": None}
 
 
@@ -38,11 +42,39 @@ def publicity_of(decision: Licence | Penalty | Entry, entry: RecordType, house: 
     }
 
 
+def rules_of(version: RecordVersion, *, house: House) -> Publicity | None:
+    """The rules of publicity for a penalty or an entry of a list, by what the version says; by these it is repaired.
+
+    None for other types, and for what was decided before there were rules.
+    """
+    if version.type_code == "PENALTY":
+        content = version.content
+        penalty = _penalty(
+            version.decided_on,
+            content["categories"],
+            content["content"],
+            content["legal_basis"],
+            publish_minor="public_until" in content,
+        )
+    elif version.type_code in _LISTS:
+        # The list itself is what is published.
+        penalty = publicity.Penalty(
+            decided_on=version.decided_on, kinds=frozenset({PenaltyKind(version.type_code)}), publish_minor=True
+        )
+    else:
+        return None
+    try:
+        return publicity.publicity(penalty, calendar=house.calendar)
+    except NoRuleSet:
+        return None
+
+
 def _penalty_publicity(decision: Penalty, house: House) -> dict[str, Any]:
-    penalty = publicity.Penalty(
-        decided_on=decision.decided_on,
-        kinds=penalty_kinds(decision.categories, content=decision.content),
-        field=penalty_field(decision.legal_basis),
+    penalty = _penalty(
+        decision.decided_on,
+        decision.categories,
+        decision.content,
+        decision.legal_basis,
         # Who sends an end of publicity with a minor one finds that it needs publishing.
         publish_minor=decision.public_until is not None,
     )
@@ -60,3 +92,14 @@ def _penalty_publicity(decision: Penalty, house: House) -> dict[str, Any]:
         "public_from": decision.decided_on,
         "public_until": last_public_day(rules, told=decision.public_until),
     }
+
+
+def _penalty(
+    decided_on: date, categories: Iterable[str], content: str, legal_basis: str, *, publish_minor: bool
+) -> publicity.Penalty:
+    return publicity.Penalty(
+        decided_on=decided_on,
+        kinds=penalty_kinds(categories, content=content),
+        field=penalty_field(legal_basis),
+        publish_minor=publish_minor,
+    )
