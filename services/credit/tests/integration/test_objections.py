@@ -1,10 +1,13 @@
 """Objections: filed with evidence, marked, forwarded, decided, closed; and who may do what."""
 
+import threading
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session, select
 
 from services.credit.tests.callers import citizen, enterprise, staff
@@ -170,6 +173,32 @@ def test_of_a_record_one_objection_is_open(store: Store) -> None:
     with pytest.raises(ObjectionOpen) as refusal:
         dispute.file()
     assert refusal.value.objection_id == first.id
+
+
+def test_of_two_that_file_at_once_one_does(store: Store) -> None:
+    dispute = Dispute(store)
+    barrier = threading.Barrier(2)
+    outcomes: list[str] = []
+
+    def run() -> None:
+        barrier.wait(timeout=20)
+        for _ in range(3):
+            try:
+                dispute.file()
+            except ObjectionOpen:
+                outcomes.append("open")
+            except (IntegrityError, StaleDataError, OperationalError):
+                continue
+            else:
+                outcomes.append("filed")
+            return
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sorted(outcomes) == ["filed", "open"]
 
 
 def test_only_the_subject_objects_and_to_others_the_record_does_not_exist(store: Store) -> None:
