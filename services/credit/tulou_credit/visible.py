@@ -13,7 +13,7 @@ from tulou_credit.domain.records import RecordState
 from tulou_credit.domain.standings import ended_on, standing_of
 from tulou_credit.domain.subjects import SubjectKind, name_key
 from tulou_credit.models import QueryLog, Record, RecordVersion, Subject
-from tulou_credit.operations.parties import AUDITOR, CITIZEN, is_department, own_subject, owns
+from tulou_credit.operations.parties import AUDITOR, CITIZEN, ENTERPRISE, is_department, owns
 from tulou_credit.queries import RecordNotFound, SubjectNotFound
 from tulou_credit.wiring import House
 
@@ -100,12 +100,10 @@ def queried(
     return found if own else [each for each in found if _may_be_used(*each, on, house)]
 
 
-def own_id(session: Session, *, principal: Principal, house: House) -> str:
-    """The id of the subject that the caller is. Raises SubjectNotFound."""
-    own = own_subject(session, principal=principal, house=house)
-    if own is None:
-        raise SubjectNotFound("")
-    return own.id
+def check_grade_asker(session: Session, *, principal: Principal, subject_id: str, house: House) -> None:
+    """An enterprise may ask for its own grade only, other roles for any. Raises SubjectNotFound."""
+    if principal.roles == {ENTERPRISE} and not owns(session, principal=principal, subject_id=subject_id, house=house):
+        raise SubjectNotFound(subject_id)
 
 
 def _is_public(version: RecordVersion, on: date) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import insert
 from sqlmodel import Session
 
+from tulou_chassis.violations import Violation
 from tulou_credit.domain.imports import QuarantineState
 from tulou_credit.domain.records import civil_date
 from tulou_credit.import_queries import get_import, get_row, open_rows
@@ -36,7 +37,14 @@ class StillWrong(Exception):
 
     def __init__(self, breaches: tuple[Breach, ...]) -> None:
         super().__init__(", ".join(f"{breach.field}: {breach.reason}" for breach in breaches))
-        self.breaches = breaches
+        self.violations = tuple(
+            Violation(f"cells.{breach.field}", breach.reason, breach.zh, breach.en) for breach in breaches
+        )
+        self._breaches = breaches
+
+    @property
+    def breaches(self) -> tuple[Breach, ...]:
+        return self._breaches
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from tulou_chassis.etags import check_etag
 from tulou_chassis.events import emit
 from tulou_chassis.principals import Principal
+from tulou_chassis.violations import Violation
 from tulou_credit.domain.happenings import RepairAccepted, RepairDecided, RepairHappening, RepairSubmitted
 from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import civil_date
@@ -49,7 +50,13 @@ class ConditionsNotMet(Exception):
 
     def __init__(self, unmet: tuple[UnmetCondition, ...]) -> None:
         super().__init__(*(each.condition.value for each in unmet))
-        self.unmet = unmet
+        self.conditions = tuple(each.condition.value for each in unmet)
+        self.violations = tuple(Violation("record_id", each.condition.value, each.zh, each.en) for each in unmet)
+        self._unmet = unmet
+
+    @property
+    def unmet(self) -> tuple[UnmetCondition, ...]:
+        return self._unmet
 
 
 def conditions(

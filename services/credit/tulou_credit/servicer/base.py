@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from tulou_chassis.db import Database
@@ -12,6 +14,7 @@ from tulou_credit.wiring import House
 # What grpc.aio hands to a method; nothing of it is used, since the guards have taken from it what counts.
 Context = Any
 R = TypeVar("R")
+TRIES: Final = 3
 
 
 class Servicer:
@@ -22,10 +25,13 @@ class Servicer:
         self._house = house
 
     async def _write(self, operation: Callable[[Session], R]) -> R:
+        """Runs the operation in a transaction, again where another one made or changed the same rows meanwhile."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._database.write(operation)
+            except (IntegrityError, StaleDataError):
+                continue
         return await self._database.write(operation)
-
-    async def _read(self, query: Callable[[Session], R]) -> R:
-        return await self._database.read(query)
 
 
 def now() -> datetime:

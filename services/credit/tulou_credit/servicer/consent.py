@@ -39,7 +39,7 @@ class ConsentServicer(Servicer, consent_service_pb2_grpc.ConsentServiceServicer)
             )
             return pb.GrantAuthorisationResponse(authorisation=to.authorisation_to_proto(granted))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def GetAuthorisation(
         self, request: pb.GetAuthorisationRequest, context: Context
@@ -92,4 +92,4 @@ class ConsentServicer(Servicer, consent_service_pb2_grpc.ConsentServiceServicer)
             session.flush()
             return pb.RevokeAuthorisationResponse(authorisation=to.authorisation_to_proto(revoked))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)

@@ -71,7 +71,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
             return pb.UploadImportResponse(operation=to.operation_to_proto(begun))
 
         # A file of a call that was answered before is of no import, and the worker deletes it.
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def GetImport(self, request: pb.GetImportRequest, context: Context) -> pb.GetImportResponse:
         return pb.GetImportResponse(operation=await self._operation(request.import_id))
@@ -97,7 +97,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
             cancelled = imports.cancel(session, import_id=request.import_id, now=now())
             return pb.CancelImportResponse(operation=to.operation_to_proto(cancelled))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def ListQuarantinedRows(
         self, request: pb.ListQuarantinedRowsRequest, context: Context
@@ -149,7 +149,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
             outcome = value_of(credit_service_pb2.PutOutcome, put.outcome)
             return pb.CorrectRowResponse(record_id=put.record_id, outcome=outcome)
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def DropRow(self, request: pb.DropRowRequest, context: Context) -> pb.DropRowResponse:
         source = current_principal().organisation
@@ -159,7 +159,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
             quarantine.drop(session, import_id=request.import_id, row=request.row, now=now())
             return pb.DropRowResponse()
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def RerunQuarantine(self, request: pb.RerunQuarantineRequest, context: Context) -> pb.RerunQuarantineResponse:
         source = current_principal().organisation
@@ -171,7 +171,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
             )
             return pb.RerunQuarantineResponse(taken=done.taken, still_wrong=done.still_wrong, last=done.last or 0)
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def _operation(self, import_id: str) -> Operation:
         source = current_principal().organisation

@@ -30,7 +30,7 @@ class MeasureServicer(Servicer, measure_service_pb2_grpc.MeasureServiceServicer)
             listed = measures.publish(session, principal=principal, measure=measure, now=now())
             return pb.PublishMeasureResponse(measure=to.listed_to_proto(listed))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def WithdrawMeasure(self, request: pb.WithdrawMeasureRequest, context: Context) -> pb.WithdrawMeasureResponse:
         principal, at = current_principal(), now()
@@ -47,4 +47,4 @@ class MeasureServicer(Servicer, measure_service_pb2_grpc.MeasureServiceServicer)
             )
             return pb.WithdrawMeasureResponse(measure=to.listed_to_proto(listed))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)

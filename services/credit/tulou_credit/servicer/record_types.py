@@ -62,4 +62,4 @@ class RecordTypeServicer(Servicer, record_type_service_pb2_grpc.RecordTypeServic
             session.flush()
             return answer(type=to.type_to_proto(found))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)

@@ -87,7 +87,7 @@ class CreditServicer(SubjectServicer):
                 truncated=len(found) > MOST,
             )
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def ListQueries(self, request: pb.ListQueriesRequest, context: Context) -> pb.ListQueriesResponse:
         principal = current_principal()
@@ -143,7 +143,7 @@ class CreditServicer(SubjectServicer):
             )
             return pb.PutRecordResponse(record_id=put.record_id, outcome=value_of(pb.PutOutcome, put.outcome))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def WithdrawRecord(self, request: pb.WithdrawRecordRequest, context: Context) -> pb.WithdrawRecordResponse:
         principal = current_principal()
@@ -157,7 +157,7 @@ class CreditServicer(SubjectServicer):
             session.flush()
             return pb.WithdrawRecordResponse(record=to.record_to_proto(records.known_version(session, record), record))
 
-        return await self._database.write(transaction)
+        return await self._write(transaction)
 
     async def GetTimeliness(self, request: pb.GetTimelinessRequest, context: Context) -> pb.GetTimelinessResponse:
         principal = current_principal()
