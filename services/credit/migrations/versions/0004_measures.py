@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("subject_id", sa.String(length=36), nullable=False),
         sa.Column("kind", sa.String(length=12), nullable=False),
-        sa.Column("purpose", sa.String(length=200), nullable=False),
+        sa.Column("purpose", sa.String(length=64), nullable=False),
         sa.Column("made_by", sa.String(length=128), nullable=False),
         sa.Column("organisation", sa.String(length=32), nullable=False),
         sa.Column("free_of_charge", sa.Boolean(), nullable=False),

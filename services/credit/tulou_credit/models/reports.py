@@ -16,7 +16,7 @@ class Report(SQLModel, table=True):
     id: str = Field(max_length=36, primary_key=True)
     subject_id: str = Field(max_length=36, foreign_key="credit_subject.id")
     kind: str = Field(max_length=12)
-    purpose: str = Field(max_length=200)
+    purpose: str = Field(max_length=64)
     # Who had it made: as the token names them, and for which organisation.
     made_by: str = Field(max_length=128)
     organisation: str = Field(max_length=32)
