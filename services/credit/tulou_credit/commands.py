@@ -24,13 +24,14 @@ from tulou_credit import models
 from tulou_credit.blobs import FileTooBig, import_files
 from tulou_credit.convert.events import publication_of
 from tulou_credit.domain.imports import ENDED, ImportState
+from tulou_credit.domain.records import civil_date
 from tulou_credit.import_queries import ImportFilter, ImportNotFound, get_import, list_imports
 from tulou_credit.intake import read_rows
 from tulou_credit.intake.formats import Encoding
 from tulou_credit.intake.report import Breach, UnreadableFile, quarantine_csv
 from tulou_credit.models import Import
-from tulou_credit.operations import catalogue, imports, keys, quarantine
-from tulou_credit.seed.load import load_catalogue
+from tulou_credit.operations import catalogue, imports, keys, measures, quarantine
+from tulou_credit.seed.load import load_catalogue, load_measures
 from tulou_credit.settings import CreditSettings
 from tulou_credit.wiring import NAME, House, house_of
 
@@ -51,10 +52,13 @@ def migrate(settings: CreditSettings) -> None:
 
 
 def seed(settings: CreditSettings) -> None:
-    """Loads the catalogue's entries that are not there yet."""
+    """Loads the catalogue's entries and the measures that are not there yet; measures are published from today on."""
+    now = datetime.now(UTC)
+    listed = load_measures(published_on=civil_date(now))
     with closing(database_of(settings)) as database:
-        count = database.write(lambda session: catalogue.seed(session, entries=load_catalogue(), now=datetime.now(UTC)))
-    print(f"credit: {count} record types are new")
+        types = database.write(lambda session: catalogue.seed(session, entries=load_catalogue(), now=now))
+        count = database.write(lambda session: measures.seed(session, measures=listed, now=now))
+    print(f"credit: {types} record types and {count} measures are new")
 
 
 def audited() -> dict[str, type[Any]]:

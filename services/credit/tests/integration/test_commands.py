@@ -73,7 +73,7 @@ def only_import(database: SyncDatabase) -> Import:
 def test_the_catalogue_is_loaded_once(settings: CreditSettings, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     commands.seed(settings)
-    assert capsys.readouterr().out.startswith("credit: 0 record types")
+    assert capsys.readouterr().out.startswith("credit: 0 record types and 0 measures")
 
 
 def test_a_file_is_taken_in_and_what_is_not_taken_is_written_out(

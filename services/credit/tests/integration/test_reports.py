@@ -7,9 +7,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text
 
 from services.credit.tests.store import OF_PERSON, Store, firm, noon, penalty, person
+from tulou_chassis.keyring import KeyringError
 from tulou_chassis.principals import Principal
 from tulou_chassis.violations import InvalidFields
 from tulou_credit import queries, report_queries
@@ -18,7 +20,7 @@ from tulou_credit.domain.records import WithdrawalReason
 from tulou_credit.domain.reports import CODE_ALPHABET, ReportKind
 from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.models import QueryLog, Report
-from tulou_credit.operations import consent, entries, records, reports
+from tulou_credit.operations import consent, entries, keys, records, reports
 from tulou_credit.queries import SubjectNotFound
 from tulou_credit.report_pdf import report_pdf
 from tulou_credit.report_queries import OpenedReport, ReportNotFound, Verification
@@ -271,6 +273,28 @@ def test_neither_code_nor_content_stands_in_clear(store: Store) -> None:
     for clear in (found.code, "李四茶摊", fine):
         assert clear not in str(row)
     assert report.sha256 in str(row)
+
+
+def test_what_is_sealed_moves_to_a_new_key(store: Store) -> None:
+    code = firm()
+    report = make(store, BANK, subject_of(store, fined(store, code)))
+    old, secret = store.house.keyring, bytes(range(32))
+    keyring = replace(
+        old, primary="k9", ciphers={**old.ciphers, "k9": AESGCM(secret)}, secrets={**old.secrets, "k9": secret}
+    )
+    house = replace(store.house, keyring=keyring)
+    before = opened(store, BANK, report.id)
+    for column in ("snapshot", "code_sealed"):
+        moved: dict[str, Any] = {"table": Report, "column": column, "after": (), "limit": 1000}
+        assert (Report, column) in keys.SEALED
+        assert store.write(lambda session, moved=moved: keys.reseal(session, **moved, house=house)).count > 0  # type: ignore[misc]
+    after = store.read(
+        lambda session: report_queries.get_report(session, principal=BANK, report_id=report.id, house=house)
+    )
+    assert (after.code, after.content) == (before.code, before.content)
+    assert after.report.snapshot.startswith("k9.")
+    with pytest.raises(KeyringError):
+        opened(store, BANK, report.id)
 
 
 def test_a_report_becomes_a_pdf(store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row, and_, select, tuple_, update
 from sqlmodel import Session, SQLModel
 
-from tulou_credit.models import QuarantinedRow, RecordVersion, Subject
+from tulou_credit.models import QuarantinedRow, RecordVersion, Report, Subject
 from tulou_credit.wiring import House
 
 # Each column that is encrypted for "<table>.<column>:<the row's key>".
@@ -16,6 +16,8 @@ SEALED: Final[Sequence[tuple[type[SQLModel], str]]] = (
     (Subject, "representative_sealed"),
     (RecordVersion, "sealed"),
     (QuarantinedRow, "cells"),
+    (Report, "snapshot"),
+    (Report, "code_sealed"),
 )
 BATCH: Final = 200
 
