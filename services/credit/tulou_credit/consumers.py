@@ -9,14 +9,18 @@ from typing import ClassVar, Final
 import structlog
 from sqlmodel import Session
 
+from tulou.approval.v1 import events_pb2
+from tulou.type.v1.event_pb2 import Event
 from tulou_chassis.events import Publisher
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.worker.processes import Run, starts_processes
 from tulou_chassis.worker.service import Provide, ServiceWorker
+from tulou_chassis.worker.subscribe import subscribe
 from tulou_chassis.worker.timers import timer
 from tulou_credit.blobs import SealedFiles, import_files
+from tulou_credit.convert.cases import decided_case
 from tulou_credit.convert.events import publication_of
-from tulou_credit.operations import evidence, imports, records, retention
+from tulou_credit.operations import evidence, imports, reactions, records, retention
 from tulou_credit.settings import CreditSettings
 from tulou_credit.wiring import NAME, House, house_of
 
@@ -37,6 +41,16 @@ class Worker(ServiceWorker):
     publisher: ClassVar[Publisher] = staticmethod(publication_of)
     house: House = Provide(house_of)
     files: SealedFiles = Provide(_files_of)
+
+    @subscribe("approval", "CaseGranted", "CaseRefused")
+    def record_decision(self, session: Session, event: Event) -> None:
+        """A grant becomes a licence record, a refusal a record that is not public."""
+        payload = getattr(events_pb2, event.type)()
+        event.data.Unpack(payload)
+        take = reactions.record_grant if event.type == "CaseGranted" else reactions.record_refusal
+        put = take(session, case=decided_case(payload), origin=event.id, now=datetime.now(UTC), house=self.house)
+        if put is None:
+            log.info("decision_of_unknown_person", case_number=payload.case.case_number)
 
     @starts_processes(seconds=1)
     def run_imports(self, database: SyncDatabase, run: Run) -> None:

@@ -9,6 +9,8 @@ from tulou.credit.v1 import events_pb2
 from tulou_chassis.events import Publication
 from tulou_credit.domain import happenings
 
+# Where the subject's division is not known, as natural persons' never is, the city's.
+_CITY: Final = "3506"
 # An event's aggregate, in whose order it is delivered, is the first of these that it tells.
 _AGGREGATES: Final = ("objection_id", "repair_id", "authorisation_id", "record_id")
 
@@ -22,7 +24,7 @@ def publication_of(happened: object) -> Publication:
     told: dict[str, Any] = asdict(happened)  # type: ignore[call-overload]
     # Events about a subject's standing are in order for the subject, whichever record did it.
     subject = told["subject_id"] if isinstance(happened, happenings.StandingChanged) else _aggregate(told)
-    return Publication(subject=subject, region=told.get("region_code", ""), payload=_payload(name, told))
+    return Publication(subject=subject, region=told.get("region_code") or _CITY, payload=_payload(name, told))
 
 
 def _aggregate(told: dict[str, Any]) -> str:
