@@ -76,8 +76,8 @@ def subject_by_number(session: Session, *, id_type: str, number: str, house: Hou
 class SubjectFilter:
     """Which organisations and sole traders to list; what is empty does not filter.
 
-    `code` is a credit code as it was typed. `name` is how a name begins, with `anywhere` a part of it, today's or a former one; `region_code` takes all that
-    lies in the division.
+    `code` is a credit code as it was typed. `name` is how a name begins, with `anywhere` a part of it, today's or a
+    former one; `region_code` takes all that lies in the division.
     """
 
     code: str = field(default="", repr=False)
@@ -167,8 +167,8 @@ def as_of(
     """What was known at `known_at` about the subject on the day `on`, and of that what was public, in one query.
 
     Each version with its record, which has the marks of today. Newest decisions first, behind `after` (day of decision
-    and record id). With `known_at` after `on`, it is what is known since of that day. `types` are codes of record types;
-    none are all.
+    and record id). With `known_at` after `on`, it is what is known since of that day. `types` are codes of record
+    types; none are all.
     """
     query = (
         select(RecordVersion, Record)

@@ -167,8 +167,9 @@ def quote(text: str) -> str:
 
 
 def quarantine_csv(rows: Iterable[Rejected], *, heading: bool = True) -> Iterator[bytes]:
-    """The rejected rows as CSV in UTF-8 with BOM, which Excel reads as Chinese; one chunk a row. Without `heading` they go
-    on behind others of the same file.
+    """The rejected rows as CSV in UTF-8 with BOM, which Excel reads as Chinese; one chunk a row.
+
+    Without `heading` they go on behind others of the same file.
 
     Its first three columns are the row's number, the fields and the reasons; `read_rows` skips them, so that the
     corrected file can be sent again. The others are the columns of the data standard with the cells as they were
