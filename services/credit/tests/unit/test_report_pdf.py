@@ -62,13 +62,18 @@ def record(**content: Any) -> dict[str, Any]:
 
 def text(pdf: bytes) -> str:
     """All that its pages show."""
+    return "".join(lines(pdf))
+
+
+def lines(pdf: bytes) -> list[str]:
+    """What its pages show, line by line."""
     shown = []
     for stream in _STREAM.findall(pdf):
         body = stream.strip()
         if body.endswith(b"~>"):
             page = zlib.decompress(base64.a85decode(b"<~" + body, adobe=True))
             shown += [_unescaped(each).decode("utf-16-be") for each in _SHOWN.findall(page)]
-    return "".join(shown)
+    return shown
 
 
 def _unescaped(text: bytes) -> bytes:
@@ -100,7 +105,7 @@ def test_it_tells_the_grade_and_who_asked() -> None:
     grade = {"grade": "GRADE_B", "score": 750, "model_version": "2026.1"}
     said = text(report_pdf(opened(queries=[asked], grade=grade)))
     assert "信用等级：B（750 分，模型 2026.1）" in said
-    assert "2026-05-01 12:00:00 BANK 贷款 EVALUATION" in said
+    assert "2026-05-01 12:00:00　BANK　贷款　EVALUATION" in said
 
 
 def test_the_same_report_is_the_same_bytes() -> None:
@@ -113,8 +118,17 @@ def test_a_fact_longer_than_a_page_goes_on_over_the_next() -> None:
     assert pdf.count(b"/Type /Page\n") >= 3
 
 
+def test_no_line_is_longer_than_the_page_is_wide() -> None:
+    for filling in ("违", "！", "1"):
+        said = [each for each in lines(report_pdf(opened(record(facts=filling * 500)))) if filling * 9 in each]
+        assert sum(each.count(filling) for each in said) >= 500
+        # 483 points in characters of ten, or in digits of 4.6, and one mark over the end.
+        assert max(map(len, said)) <= (105 if filling == "1" else 49)
+
+
 def test_markup_rare_characters_and_line_ends_in_a_record_are_shown_as_text() -> None:
     said = text(report_pdf(opened(record(facts="<b>甲</b> & </para>\n𠮷野家😀 <br/>", other={"a": ["x", True]}))))
     assert "<b>甲</b> & </para>" in said
     assert "〓野家〓 <br/>" in said
+    assert "\n" not in said
     assert "other：a x、是" in said
