@@ -88,7 +88,7 @@ def test_every_answer_forbids_what_comes_from_elsewhere(portal: Client, path: st
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/traces", f"/traces/{TRACE}"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/traces", f"/traces/{TRACE}", "/credit/verify"])
 def test_pages_name_nothing_outside_themselves(portal: Client, path: str) -> None:
     portal.post("/v1/traces", content=otlp(TRACE, start=NOW), headers=PROTOBUF)
     html = portal.get(path).text

@@ -1,4 +1,4 @@
-"""The portal: home, docs and trace pages, the receiver of spans, and tokens for trying things out on one machine."""
+"""The portal: home, docs, traces, verification of reports, the receiver of spans, and tokens to try things out with."""
 
 import argparse
 import hashlib
@@ -21,12 +21,14 @@ from starlette.types import Scope
 
 from tulou_gateway import openapi, tokens
 from tulou_gateway.descriptors import Api, load
-from tulou_gateway.pages import BodyTooLarge, SecurityHeaders, read_body, refuse, render
+from tulou_gateway.pages import BodyTooLarge, SecurityHeaders, language_of, read_body, refuse, render
 from tulou_gateway.trace_pages import trace_routes
 from tulou_gateway.traces import TraceStore
 
 MAX_TOKEN_REQUEST = 4096
 APPLICANTS = ("citizen", "enterprise")
+# Of a report's verification code as people write it; what the service takes, too.
+LONGEST_CODE = 40
 # The longest text of each field of a wish for a token.
 LONGEST = {"role": 32, "department": 32, "region": 12, "subject": 128, "name": 100, "identity": 64}
 
@@ -67,6 +69,12 @@ def create_app(
             example_request_id=openapi.EXAMPLE_REQUEST_ID,
         )
 
+    def verify(request: Request) -> Response:
+        given = request.query_params.get
+        chosen = language_of(request) if given("lang") else ""
+        code = given("code", "")[:LONGEST_CODE]
+        return render(request, "verify.html", code=code, longest=LONGEST_CODE, chosen_language=chosen)
+
     def document_json(request: Request) -> Response:
         headers = {"etag": etag}
         if request.headers.get("if-none-match") == etag:
@@ -96,6 +104,7 @@ def create_app(
         Route("/", home),
         Route("/docs", docs),
         Route("/openapi.json", document_json),
+        Route("/credit/verify", verify),
         Route("/dev/token", token, methods=["POST"]),
         Route("/healthz", healthy),
         Mount("/static", _Static(packages=[("tulou_gateway", "static")])),

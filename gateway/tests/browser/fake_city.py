@@ -1,4 +1,4 @@
-"""The real portal and a tiny stand-in for the approval API on one origin, as a gateway would offer them."""
+"""The real portal and a tiny stand-in for the services' API on one origin, as a gateway would offer them."""
 
 import asyncio
 import threading
@@ -94,7 +94,7 @@ def fake_city(directory: Path) -> Iterator[str]:
         issuer=Issuer(key, ISSUER, AUDIENCE),
     )
     public = jwt.PyJWKSet.from_json((directory / "jwks.json").read_text()).keys[0]
-    app = Starlette(routes=[*_approval(public), Mount("/", portal)])
+    app = Starlette(routes=[*_approval(public), Route("/credit/v1/reports:verify", _verify), Mount("/", portal)])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -104,6 +104,20 @@ def fake_city(directory: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
+
+
+# Codes of reports: one that is as it was, one that has changed since; any other is unknown.
+UNCHANGED, CHANGED, BROKEN = "7K3MQ9XTB2R8VHNC", "23456789ABCDEFGH", "ZZZZZZZZZZZZZZZZ"
+
+
+async def _verify(request: Request) -> Response:
+    code = request.query_params["code"].replace("-", "").replace(" ", "").upper()
+    if code == BROKEN:
+        return JSONResponse({"code": 14, "message": "The service is not available; try again."}, 503)
+    if code not in (UNCHANGED, CHANGED):
+        return JSONResponse({"code": 5, "message": "No report has this code."}, 404)
+    answer = openapi.examples()["tulou.credit.v1.ReportService.VerifyReport"]["answer"]
+    return JSONResponse({**answer, "changedSince": code == CHANGED})
 
 
 def _approval(public: jwt.PyJWK) -> list[Route]:

@@ -86,6 +86,14 @@ def text_of(answer: Locator) -> str:
     return answer.locator("tbody .highlight-code pre").first.inner_text()
 
 
+def verify(page: Page, code: str, path: str | None = "/credit/verify") -> None:
+    """Types the code of a credit report into the verification page, of the page that is open where `path` is None."""
+    if path:
+        page.goto(path)
+    page.locator("#verify [name=code]").fill(code)
+    page.locator("#verify button").click()
+
+
 def bars(page: Page, trace_id: str) -> dict[str, float]:
     """Opens a trace; the width in pixels of the bar of each span, by the span's name."""
     page.goto(f"/traces/{trace_id}")

@@ -1,4 +1,4 @@
-"""A stranger's eye: the pages in a real browser, against the real portal and a stand-in for the approval API."""
+"""A stranger's eye: the pages in a real browser, against the real portal and a stand-in for the services' API."""
 
 import json
 import time
@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from gateway.tests.browser.fake_city import TRACE, fake_city, otlp
+from gateway.tests.browser.fake_city import BROKEN, CHANGED, TRACE, UNCHANGED, fake_city, otlp
 from gateway.tests.browser.pages import (
     Watched,
     bars,
@@ -17,6 +17,7 @@ from gateway.tests.browser.pages import (
     status_of,
     text_of,
     try_out,
+    verify,
     watched_page,
 )
 
@@ -170,7 +171,48 @@ def test_the_traces_can_be_narrowed_without_a_button(stranger: Watched) -> None:
     assert "min_ms=10000" in stranger.page.url
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/traces", f"/traces/{TRACE}"])
+def test_a_report_is_verified_by_typing_its_code(stranger: Watched) -> None:
+    page = stranger.page
+    verify(page, "7k3m q9xt-b2r8-vhnc")
+    verdict = page.locator("#verdict article:visible")
+    expect(verdict.locator("h2")).to_have_text("报告属实")
+    expect(verdict).to_contain_text("漳州市古厝里餐饮有限公司")
+    expect(verdict).to_contain_text("2026年8月11日 14:05")
+    expect(verdict).to_contain_text("本人报告")
+    expect(verdict).to_contain_text("没有变化", use_inner_text=True)
+    expect(verdict).not_to_contain_text("请索取新的报告", use_inner_text=True)
+
+
+def test_a_report_whose_records_changed_says_so(stranger: Watched) -> None:
+    stranger.page.goto(f"/credit/verify?code={CHANGED}")
+    verdict = stranger.page.locator("#verdict article:visible")
+    expect(verdict.locator("h2")).to_have_text("报告属实")
+    expect(verdict).to_contain_text("请索取新的报告", use_inner_text=True)
+    expect(verdict).not_to_contain_text("没有变化", use_inner_text=True)
+
+
+def test_a_report_that_was_never_made_is_not_to_be_relied_on(stranger: Watched) -> None:
+    verify(stranger.page, "AAAA-BBBB-CCCC-DDDD")
+    expect(stranger.page.locator("#verdict article:visible h2")).to_have_text("没有查到这份报告")
+
+
+def test_a_service_that_does_not_answer_says_nothing_of_the_report(stranger: Watched) -> None:
+    verify(stranger.page, BROKEN)
+    expect(stranger.page.locator("#verdict article:visible h2")).to_have_text("暂时无法核验")
+
+
+def test_a_code_stays_when_the_language_changes_and_cannot_carry_markup(stranger: Watched) -> None:
+    page = stranger.page
+    page.goto("/credit/verify?code=%22%3E%3Cimg src=x onerror=alert(1)%3E")
+    expect(page.locator("main img")).to_have_count(0)
+    page.goto(f"/credit/verify?code={UNCHANGED}")
+    page.locator("a.language").click()
+    expect(page.locator("#verdict article:visible h2")).to_have_text("The report is genuine")
+    verify(page, CHANGED, path=None)
+    expect(page.locator("#verdict article:visible")).to_contain_text("ask for a new report")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/traces", f"/traces/{TRACE}", f"/credit/verify?code={UNCHANGED}"])
 def test_no_page_is_wider_than_a_phone(browser: Browser, origin: str, path: str) -> None:
     viewport = {"width": 360, "height": 740}
     with watched_page(browser, origin, viewport=viewport, color_scheme="dark", locale="zh-CN") as watched:
