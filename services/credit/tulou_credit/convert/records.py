@@ -82,5 +82,6 @@ def entry_from_proto(request: pb.PutRecordRequest) -> Entry:
         valid_from=date.fromisoformat(request.valid_from),
         valid_to=day_from_proto(request.valid_to),
         content=struct_from_proto(request.content),
+        organ=request.organ_name,
         consent_proof=request.consent_proof,
     )

@@ -17,8 +17,9 @@ class Entry:
     `subject_code` is the credit code, of a person the number of the document of `id_type` (身份证, 护照号 …).
     `source_key` is what the sender knows it by (64 characters at most): with the type, the sender and the subject it
     names the record, and what is sent under it again corrects it. It is true of `valid_from` through `valid_to`, both
-    included; None is without end. `content` is as the type's schema has it. `consent_proof` is the SHA-256 of the
-    signed consent, in hexadecimal, where the type is collected by consent.
+    included; None is without end. `content` is as the type's schema has it, `organ` the name of the organ
+    that decided. `consent_proof` is the SHA-256 of the signed consent, in hexadecimal, where the type is collected by
+    consent.
     """
 
     type_code: str
@@ -30,6 +31,7 @@ class Entry:
     valid_from: date
     valid_to: date | None = None
     content: Mapping[str, Any] = field(repr=False)
+    organ: str = ""
     consent_proof: str = ""
 
     @property

@@ -102,6 +102,7 @@ def record_refusal(
         id_type=applicant.id_type,
         subject_name=applicant.name,
         source_key=case.document_number,
+        organ=case.department_name,
         valid_from=case.decided_on,
         content={
             "item": case.item_name,

@@ -110,7 +110,7 @@ def put(
         "sealed": sealed(in_clear, record_id, number, house),
         # Where an entry has no organ, it is who sent it.
         "organ_code": "" if isinstance(decision, Told) else decision.organ_code,
-        "organ_name": content.get("organ", source),
+        "organ_name": content.get("organ") or masked_text(decision.organ) or source,
         "decided_on": decision.decided_on,
         "valid_from": decision.decided_on,
         "valid_to": valid_to_of(decision),
