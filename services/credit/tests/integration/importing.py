@@ -1,16 +1,10 @@
-"""What the tests of imports share: an empty credit database, files with many rows, and a process that imports one.
-
-As a program, `python -m services.credit.tests.integration.importing` with URL, keyring, folder, import, holder and the
-rows of a transaction runs that import. With a number behind them it kills itself when it has put so many rows; with a
-second one, right before the commit of that number.
-"""
+"""What the tests of imports share: an empty credit database, files with many rows, and what a process runs."""
 
 import csv
 import io
 import itertools
 import os
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -156,25 +150,24 @@ def _kill_at_commit(number: int) -> None:
     event.listen(Engine, "commit", counted)
 
 
-def main(
-    url: str, keyring: str, folder: str, import_id: str, holder: str, chunk: str, put: str = "0", commit: str = "0"
+def run(
+    url: str, keyring: Path, folder: Path, import_id: str, holder: str, chunk: int, put: int = 0, commit: int = 0
 ) -> None:
-    """See this module."""
-    imports.CHUNK_ROWS = int(chunk)  # type: ignore[misc]
-    _kill_at_put(int(put))
-    _kill_at_commit(int(commit))
-    house = house_of(Path(keyring))
+    """Runs an import as a process of its own does, with so many rows a transaction.
+
+    It kills itself when it has put `put` rows, or right before the commit of number `commit`.
+    """
+    imports.CHUNK_ROWS = chunk  # type: ignore[misc]
+    _kill_at_put(put)
+    _kill_at_commit(commit)
+    house = house_of(keyring)
     with closing(SyncDatabase(url, publisher=publication)) as database:
         imports.run(
             database,
             import_id=import_id,
             holder=holder,
-            open_file=SealedFiles(Path(folder), house.keyring).open,
+            open_file=SealedFiles(folder, house.keyring).open,
             clock=lambda: NOW,
             house=house,
             stop=lambda: False,
         )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
