@@ -142,7 +142,7 @@ def _record(number: int, record: Mapping[str, Any], titles: Mapping[str, str]) -
         if name.endswith("_fen"):
             yield "line", f"{title.replace('（分）', '（元）')}：{value // 100}.{value % 100:02d}"
         else:
-            yield "line", f"{title}：{_text(value)}"
+            yield "line", f"{title}：{_SUBJECT_KINDS.get(value, value) if name == 'subject_kind' else _text(value)}"
 
 
 def _text(value: Any) -> str:
