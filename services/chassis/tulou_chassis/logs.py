@@ -6,7 +6,6 @@ Where telemetry is exported the same records go to OpenTelemetry, so that they c
 import asyncio
 import atexit
 import logging
-import os
 import sys
 import time
 from collections.abc import MutableMapping
@@ -62,8 +61,9 @@ class Lines:
 def configure_logs(service: str, settings: Settings) -> None:
     """Sends structlog's and the standard library's records to standard output as JSON."""
     level: int = getattr(logging, settings.log_level)
-    # Not sys.stdout.buffer, which under PYTHONUNBUFFERED has no buffer.
-    output = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
+    # Not sys.stdout.buffer, which under PYTHONUNBUFFERED has no buffer. Not os.fdopen: eventlet's lets other greenlets
+    # run in the midst of a write, and these write too.
+    output = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115 -- open until the process ends
     atexit.register(output.flush)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
