@@ -66,6 +66,10 @@ class City:
             "PORT": str(self.port),
             "ADMIN_PORT": str(self.port + 2),
         }
+        # Where each service finds the others.
+        own |= {
+            f"TULOU_{service.name.upper()}_ADDRESS": f"{HOST}:{self.port + service.grpc_offset}" for service in SERVICES
+        }
         if self.amqp_uri:
             own["TULOU_AMQP_URI"] = self.amqp_uri
         defaults = {

@@ -13,4 +13,7 @@ class Service:
     metrics_offset: int
 
 
-SERVICES: Final = (Service("approval", grpc_offset=10, metrics_offset=11),)
+SERVICES: Final = (
+    Service("approval", grpc_offset=10, metrics_offset=11),
+    Service("credit", grpc_offset=12, metrics_offset=13),
+)
