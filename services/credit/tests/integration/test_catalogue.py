@@ -7,7 +7,10 @@ from typing import Any, Final
 import pytest
 from sqlmodel import Session
 
+from services.credit.tests.callers import staff
 from services.credit.tests.store import Store, firm, noon, penalty
+from tulou_chassis.etags import etag_of
+from tulou_chassis.principals import Principal
 from tulou_chassis.violations import InvalidFields
 from tulou_civics.durations import Duration, Unit
 from tulou_credit import queries
@@ -16,9 +19,11 @@ from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.models import RecordType
 from tulou_credit.operations import catalogue, records
 from tulou_credit.operations.catalogue import Entry
+from tulou_credit.operations.parties import NotForTheCity
 from tulou_credit.queries import RecordTypeNotFound
 from tulou_credit.seed.load import load_catalogue
 
+ADMIN: Final = staff("FGW", "admin")
 NOW: Final = noon(date(2024, 1, 2))
 
 
@@ -43,11 +48,20 @@ def entry(code: str, *fields: str, **changes: Any) -> Entry:
 
 
 def draft(store: Store, made: Entry) -> RecordType:
-    return store.write(lambda session: catalogue.draft(session, entry=made))
+    return store.write(lambda session: catalogue.draft(session, principal=ADMIN, entry=made))
 
 
 def publish(store: Store, code: str) -> RecordType:
-    return store.write(lambda session: catalogue.publish(session, code=code, now=NOW))
+    def operation(session: Session) -> RecordType:
+        etag = etag_of(queries.get_type(session, code=code, state=TypeState.DRAFT).revision)
+        return catalogue.publish(session, principal=ADMIN, code=code, etag=etag, now=NOW)
+
+    return store.write(operation)
+
+
+def retire(session: Session, code: str) -> RecordType:
+    etag = etag_of(queries.get_type(session, code=code).revision)
+    return catalogue.retire(session, principal=ADMIN, code=code, etag=etag, now=NOW)
 
 
 def refusals(store: Store, made: Entry) -> list[tuple[str, str]]:
@@ -81,13 +95,25 @@ def test_nothing_is_published_or_retired_that_is_not_there(store: Store) -> None
     with pytest.raises(RecordTypeNotFound):
         publish(store, "NONE")
     with pytest.raises(RecordTypeNotFound):
-        store.write(lambda session: catalogue.retire(session, code="NONE", now=NOW))
+        store.write(lambda session: retire(session, "NONE"))
+
+
+def test_the_catalogue_is_written_by_the_citys_administrators_alone(store: Store) -> None:
+    county = Principal("a", frozenset({"admin"}), "FGW", "350602", "某人")
+    for who in (county, replace(county, region=""), replace(county, region="3505"), staff("FGW", "clerk")):
+        for operation in (
+            lambda session, who=who: catalogue.draft(session, principal=who, entry=entry("COUNTY")),
+            lambda session, who=who: catalogue.publish(session, principal=who, code="NONE", etag="", now=NOW),
+            lambda session, who=who: catalogue.retire(session, principal=who, code="HONOUR", etag="", now=NOW),
+        ):
+            with pytest.raises(NotForTheCity):
+                store.write(operation)
 
 
 def test_of_a_retired_type_nothing_is_taken_in(store: Store) -> None:
     def take_in_and_retire(session: Session) -> None:
         records.put(session, penalty(SHXYM=firm()), source="SCJG", origin="i:2", now=NOW, house=store.house)
-        catalogue.retire(session, code="PENALTY", now=NOW)
+        retire(session, "PENALTY")
         with pytest.raises(RecordTypeNotFound):
             records.put(session, penalty(SHXYM=firm()), source="SCJG", origin="i:3", now=NOW, house=store.house)
 

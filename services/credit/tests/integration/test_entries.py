@@ -8,7 +8,9 @@ from typing import Any, Final
 import pytest
 from sqlmodel import Session, col, select
 
+from services.credit.tests.callers import staff
 from services.credit.tests.store import Store, firm, noon, penalty, person
+from tulou_chassis.etags import etag_of
 from tulou_chassis.tables import HistoryRecord
 from tulou_chassis.violations import InvalidFields
 from tulou_credit import queries
@@ -160,8 +162,9 @@ def test_what_is_collected_by_consent_needs_its_proof(store: Store) -> None:
     )
 
     def publish(session: Session) -> None:
-        catalogue.draft(session, entry=made)
-        catalogue.publish(session, code="INCOME", now=noon(DAY))
+        admin = staff("FGW", "admin")
+        drafted = catalogue.draft(session, principal=admin, entry=made)
+        catalogue.publish(session, principal=admin, code="INCOME", etag=etag_of(drafted.revision), now=noon(DAY))
 
     store.write(publish)
     entry = honour(

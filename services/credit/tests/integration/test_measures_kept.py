@@ -20,6 +20,7 @@ from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.measure_queries import Check, MeasureNotFound, NotGraded
 from tulou_credit.models import PublishedMeasure, Repair, Subject
 from tulou_credit.operations import entries, measures, records
+from tulou_credit.operations.parties import NotForTheCity
 from tulou_credit.seed.load import load_measures
 
 START: Final = date(2026, 1, 5)
@@ -250,7 +251,7 @@ def test_a_withdrawn_measure_applies_no_more(store: Store) -> None:
         withdraw("v0", TODAY)
     with pytest.raises(InvalidFields):
         withdraw(f"v{made.revision}", TODAY - DAY)
-    with pytest.raises(measures.NotForTheCity):
+    with pytest.raises(NotForTheCity):
         withdraw(f"v{made.revision}", TODAY, CLERK)
     withdraw(f"v{made.revision}", TODAY)
     assert "SHORT_LIVED" in applied(check(store, code, on=TODAY))
@@ -264,7 +265,7 @@ def test_a_withdrawn_measure_applies_no_more(store: Store) -> None:
     [CLERK, replace(ADMIN, region="350602"), replace(ADMIN, region=""), replace(ADMIN, roles=frozenset())],
 )
 def test_only_the_citys_administrators_publish(store: Store, principal: Principal) -> None:
-    with pytest.raises(measures.NotForTheCity):
+    with pytest.raises(NotForTheCity):
         publish(store, replace(CLOSE_LOOK, code="FOREIGN"), by=principal)
     assert versions(store, "FOREIGN") == []
 

@@ -17,7 +17,6 @@ from tulou_credit.operations import (
     consent,
     entries,
     evidence,
-    measures,
     objections,
     parties,
     quarantine,
@@ -150,11 +149,11 @@ ANSWERS: Final[Mapping[type[Exception], Answer]] = {
     quarantine.StillWrong: _answer(
         Code.INVALID_ARGUMENT, "ROW_STILL_WRONG", "该行仍不符合要求。", "The row is still wrong."
     ),
-    measures.NotForTheCity: _answer(
+    parties.NotForTheCity: _answer(
         Code.PERMISSION_DENIED,
         "NOT_COMPETENT",
-        "措施清单由市级管理员维护，您的区域为 {region}。",
-        "The city's administrators keep the list; you are of {region}.",
+        "目录和措施清单由市级管理员维护，您的区域为 {region}。",
+        "The city's administrators keep the catalogue and the list; you are of {region}.",
     ),
     MeasureNotConfigurable: _answer(
         Code.INVALID_ARGUMENT,

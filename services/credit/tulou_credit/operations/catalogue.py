@@ -8,12 +8,15 @@ from typing import Any
 
 from sqlmodel import Session, func, select
 
+from tulou_chassis.etags import check_etag
+from tulou_chassis.principals import Principal
 from tulou_chassis.schemas import SchemaInvalid
 from tulou_chassis.violations import InvalidFields, Violation
 from tulou_civics.durations import Duration
 from tulou_credit.domain.catalogue import Category, Openness, PublicityRule, TypeState, forbidden_fields
 from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.models import RecordType
+from tulou_credit.operations.parties import check_city_administrator
 from tulou_credit.operations.schemas import check_schema
 from tulou_credit.queries import TYPES_AT_HAND, RecordTypeNotFound, get_type
 
@@ -34,12 +37,47 @@ class Entry:
     publicity: PublicityRule
 
 
-def draft(session: Session, *, entry: Entry) -> RecordType:
-    """Makes the draft of the entry's next version, or gives it new content. Raises InvalidFields.
+def draft(session: Session, *, principal: Principal, entry: Entry) -> RecordType:
+    """Makes the draft of the entry's next version, or gives it new content. Raises NotForTheCity, InvalidFields.
 
     Where it may be about natural persons, a field that may not be collected about them is refused by name; one that
     may be with their written consent, unless the entry is by consent (《上海市社会信用条例》第十四条).
     """
+    check_city_administrator(principal)
+    return _draft(session, entry)
+
+
+def publish(session: Session, *, principal: Principal, code: str, etag: str, now: datetime) -> RecordType:
+    """Puts the draft in force and retires the version before.
+
+    Raises NotForTheCity, RecordTypeNotFound, StaleEtag.
+    """
+    check_city_administrator(principal)
+    check_etag(etag, version=get_type(session, code=code, state=TypeState.DRAFT).revision)
+    return _publish(session, code, now)
+
+
+def retire(session: Session, *, principal: Principal, code: str, etag: str, now: datetime) -> RecordType:
+    """Takes the version in force out of it: nothing of the type is taken in any more, what is there stays.
+
+    Raises NotForTheCity, RecordTypeNotFound, StaleEtag.
+    """
+    check_city_administrator(principal)
+    check_etag(etag, version=get_type(session, code=code).revision)
+    return _retire(session, code, now)
+
+
+def seed(session: Session, *, entries: Sequence[Entry], now: datetime) -> int:
+    """Publishes the entries whose code the catalogue does not know; gives of how many. Raises InvalidFields."""
+    known = set(session.exec(select(RecordType.code)).all())
+    new = [entry for entry in entries if entry.code not in known]
+    for entry in new:
+        _draft(session, entry)
+        _publish(session, entry.code, now)
+    return len(new)
+
+
+def _draft(session: Session, entry: Entry) -> RecordType:
     _check(entry)
     try:
         found = get_type(session, code=entry.code, state=TypeState.DRAFT)
@@ -53,39 +91,24 @@ def draft(session: Session, *, entry: Entry) -> RecordType:
     return found
 
 
-def publish(session: Session, *, code: str, now: datetime) -> RecordType:
-    """Puts the draft in force and retires the version before. Raises RecordTypeNotFound."""
+def _publish(session: Session, code: str, now: datetime) -> RecordType:
     found = get_type(session, code=code, state=TypeState.DRAFT)
     # The first version has none before it.
     with suppress(RecordTypeNotFound):
-        retire(session, code=code, now=now)
+        _retire(session, code, now)
     found.state, found.published_at = TypeState.PUBLISHED, now
     session.add(found)
     session.flush()
     return found
 
 
-def retire(session: Session, *, code: str, now: datetime) -> RecordType:
-    """Takes the version in force out of it: nothing of the type is taken in any more, what is there stays.
-
-    Raises RecordTypeNotFound.
-    """
+def _retire(session: Session, code: str, now: datetime) -> RecordType:
     found = get_type(session, code=code)
     found.state, found.retired_at = TypeState.RETIRED, now
     session.add(found)
     session.flush()
     session.info.pop(TYPES_AT_HAND, None)
     return found
-
-
-def seed(session: Session, *, entries: Sequence[Entry], now: datetime) -> int:
-    """Publishes the entries whose code the catalogue does not know; gives of how many. Raises InvalidFields."""
-    known = set(session.exec(select(RecordType.code)).all())
-    new = [entry for entry in entries if entry.code not in known]
-    for entry in new:
-        draft(session, entry=entry)
-        publish(session, code=entry.code, now=now)
-    return len(new)
 
 
 def _check(entry: Entry) -> None:

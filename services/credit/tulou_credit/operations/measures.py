@@ -10,24 +10,14 @@ from sqlmodel import Session, col, func, or_, select
 from tulou_chassis.etags import check_etag
 from tulou_chassis.principals import Principal
 from tulou_chassis.violations import InvalidFields, Violation
-from tulou_civics.divisions import covers
 from tulou_credit.domain.measures import Measure, Purpose
 from tulou_credit.domain.records import civil_date
 from tulou_credit.measure_queries import MeasureNotFound
 from tulou_credit.models import PublishedMeasure
+from tulou_credit.operations.parties import check_city_administrator
 
-CITY: Final = "3506"
-ADMIN: Final = "admin"
 _CODE: Final = re.compile("[A-Z][A-Z0-9_]{1,31}")
 _LENGTHS: Final = {"zh": 200, "en": 300, "legal_basis": 500}
-
-
-class NotForTheCity(Exception):
-    """The list is the whole city's: only its administrators write it."""
-
-    def __init__(self, region: str) -> None:
-        super().__init__(region)
-        self.region = region
 
 
 def publish(session: Session, *, principal: Principal, measure: Measure, now: datetime) -> PublishedMeasure:
@@ -36,7 +26,7 @@ def publish(session: Session, *, principal: Principal, measure: Measure, now: da
     It may be published for today or a day to come, not for the past, and its end is told by `withdraw`. Raises
     NotForTheCity, InvalidFields; without a legal basis there is no Measure to publish.
     """
-    _check_administrator(principal)
+    check_city_administrator(principal)
     _check(measure, civil_date(now))
     return _publish(session, measure, principal.subject, now)
 
@@ -48,7 +38,7 @@ def withdraw(
 
     Raises NotForTheCity, MeasureNotFound, StaleEtag, InvalidFields.
     """
-    _check_administrator(principal)
+    check_city_administrator(principal)
     query = select(PublishedMeasure).where(PublishedMeasure.code == code)
     found = session.exec(query.where(col(PublishedMeasure.withdrawn_on).is_(None))).first()
     if found is None:
@@ -96,11 +86,6 @@ def _publish(session: Session, measure: Measure, actor: str, now: datetime) -> P
     session.add(made)
     session.flush()
     return made
-
-
-def _check_administrator(principal: Principal) -> None:
-    if ADMIN not in principal.roles or not covers(principal.region, CITY):
-        raise NotForTheCity(principal.region)
 
 
 def _check(measure: Measure, today: date) -> None:

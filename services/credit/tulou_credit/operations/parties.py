@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from tulou_chassis.history import Entry, Head, append
 from tulou_chassis.principals import Principal
+from tulou_civics.divisions import covers
 from tulou_civics.identifiers import InvalidIdentifier, check_credit_code, check_resident_id
 from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import civil_date
@@ -20,6 +21,8 @@ from tulou_credit.wiring import House
 CITIZEN: Final = "citizen"
 ENTERPRISE: Final = "enterprise"
 AUDITOR: Final = "auditor"
+ADMIN: Final = "admin"
+CITY: Final = "3506"
 HANDLERS: Final = frozenset({"clerk", "approver"})
 # The document that a citizen's verified number is of, as files name it.
 RESIDENT_CARD: Final = "身份证"
@@ -31,6 +34,14 @@ class IdentityMissing(Exception):
 
 class NotCompetent(Exception):
     """The caller sees it, but it is not for the caller's department to do this."""
+
+
+class NotForTheCity(Exception):
+    """The catalogue and the list of measures are the whole city's: only its administrators write them."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(region)
+        self.region = region
 
 
 class Proceeding(Protocol):
@@ -89,6 +100,12 @@ def is_department(principal: Principal) -> bool:
 def is_office(principal: Principal, house: House) -> bool:
     """Whether the caller handles matters for the department that runs the platform."""
     return is_department(principal) and principal.organisation == house.office
+
+
+def check_city_administrator(principal: Principal) -> None:
+    """Raises NotForTheCity for administrators of less than the city, and for all others."""
+    if ADMIN not in principal.roles or not covers(principal.region, CITY):
+        raise NotForTheCity(principal.region)
 
 
 def write_history(

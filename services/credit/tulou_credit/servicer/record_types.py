@@ -8,10 +8,9 @@ from sqlmodel import Session
 
 from tulou.credit.v1 import record_type_service_pb2 as pb
 from tulou.credit.v1 import record_type_service_pb2_grpc
-from tulou_chassis.etags import check_etag
+from tulou_chassis.calls import current_principal
 from tulou_credit import queries
 from tulou_credit.convert import record_types as to
-from tulou_credit.domain.catalogue import TypeState
 from tulou_credit.models import RecordType
 from tulou_credit.operations import catalogue
 from tulou_credit.servicer.base import Context, Servicer, now
@@ -31,27 +30,34 @@ class RecordTypeServicer(Servicer, record_type_service_pb2_grpc.RecordTypeServic
         return pb.GetRecordTypeResponse(type=to.type_to_proto(found))
 
     async def DraftRecordType(self, request: pb.DraftRecordTypeRequest, context: Context) -> pb.DraftRecordTypeResponse:
-        entry = to.entry_from_proto(request.type)
-        return await self._change(pb.DraftRecordTypeResponse, lambda session: catalogue.draft(session, entry=entry))
+        principal, entry = current_principal(), to.entry_from_proto(request.type)
+        return await self._change(
+            pb.DraftRecordTypeResponse, lambda session: catalogue.draft(session, principal=principal, entry=entry)
+        )
 
     async def PublishRecordType(
         self, request: pb.PublishRecordTypeRequest, context: Context
     ) -> pb.PublishRecordTypeResponse:
-        def operation(session: Session) -> RecordType:
-            draft = queries.get_type(session, code=request.code, state=TypeState.DRAFT)
-            check_etag(request.etag, version=draft.revision)
-            return catalogue.publish(session, code=request.code, now=now())
+        principal = current_principal()
 
-        return await self._change(pb.PublishRecordTypeResponse, operation)
+        return await self._change(
+            pb.PublishRecordTypeResponse,
+            lambda session: catalogue.publish(
+                session, principal=principal, code=request.code, etag=request.etag, now=now()
+            ),
+        )
 
     async def RetireRecordType(
         self, request: pb.RetireRecordTypeRequest, context: Context
     ) -> pb.RetireRecordTypeResponse:
-        def operation(session: Session) -> RecordType:
-            check_etag(request.etag, version=queries.get_type(session, code=request.code).revision)
-            return catalogue.retire(session, code=request.code, now=now())
+        principal = current_principal()
 
-        return await self._change(pb.RetireRecordTypeResponse, operation)
+        return await self._change(
+            pb.RetireRecordTypeResponse,
+            lambda session: catalogue.retire(
+                session, principal=principal, code=request.code, etag=request.etag, now=now()
+            ),
+        )
 
     async def _change(self, answer: type[R], operation: Callable[[Session], RecordType]) -> R:
         """Runs an operation and answers with the version after it."""
