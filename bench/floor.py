@@ -49,6 +49,10 @@ GIVEN: Final = {
     "correction": None,
     "procedure": None,
     "reviewers": "[]",
+    "handling": "ORDINARY",
+    "credit_check": None,
+    "credit_subject_id": "",
+    "turned_ordinary_by": "",
     "submitted_at": None,
     "history_sequence": 1,
     "history_hash": "0" * 64,
@@ -184,6 +188,7 @@ def _case(row: Row, *, with_form: bool = True) -> case_pb2.Case:
         update_time=_instant(row["updated_at"]),
         etag=f"v{row['version']}",
         allowed_actions=DRAFT_ACTIONS,
+        handling=case_pb2.CaseHandling.Value(f"CASE_HANDLING_{row['handling']}"),
     )
     if with_form:
         case.form.update(json.loads(row["form"]))
