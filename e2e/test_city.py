@@ -20,7 +20,7 @@ from e2e.api_cases import Run
 from e2e.clients import HttpClient
 from e2e.providers.cities import Cities, free_first_port, run_city, running_city, settings_of
 from e2e.tokens import Tokens
-from tulou_city import supervise
+from tulou_city import sample, supervise
 from tulou_city.layout import HOST, City
 
 SECONDS: Final = 180
@@ -62,9 +62,13 @@ def test_the_demo_plays_its_day_to_the_end(cities: Cities) -> None:
     city = cities()
     played = run_city("demo", city=city)
     assert played.returncode == 0, played.stdout
-    found = re.search(rf"{city.url}/traces/[0-9a-f]{{32}}", played.stdout)
-    assert found, played.stdout
-    assert httpx.get(found[0], trust_env=False).is_success
+    one, two = re.findall(rf"{city.url}/traces/[0-9a-f]{{32}}", played.stdout)
+    assert httpx.get(one, trust_env=False).is_success
+    spans = httpx.get(two.replace("/traces/", "/api/traces/"), trust_env=False).json()["spans"]
+    assert {"gateway", "approval", "credit", "worker"} <= {span["service"] for span in spans}
+    [code] = re.findall(rf"{city.url}/credit/verify\?code=([A-Z0-9-]+)", played.stdout)
+    report = httpx.get(f"{city.url}/credit/v1/reports:verify", params={"code": code}, trust_env=False).json()
+    assert report["subjectName"] == sample.COMPANY
 
 
 def test_a_city_ends_on_stop_and_on_ctrl_c_and_goes_on_where_it_was() -> None:

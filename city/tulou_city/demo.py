@@ -1,8 +1,9 @@
-"""One applicant's and one department's day, through the gateway of the running city, with every request shown."""
+"""Two applicants' and one department's day, through the gateway of the running city, with every request shown."""
 
 import json
 import secrets
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, Self
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -18,15 +19,19 @@ from tulou_city.tokens import token
 PDF: Final = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
 BODY_CHARACTERS: Final = 240
 # What of a case tells the story; all of it can be read in the API's documentation.
-TOLD: Final = ("number", "state", "deadlines", "decision", "licence")
+TOLD: Final = ("number", "state", "handling", "deadlines", "decision", "licence")
 out = Console(highlight=False, soft_wrap=True)
 
 
 def demo(city: City) -> None:
     """Plays the day. Raises SystemExit with the answer when a request is refused, or when no city answers."""
     try:
-        with Day(city) as day:
-            day.play()
+        # It builds on this module.
+        from tulou_city.demo_credit import CreditDay
+
+        for chapter in (Day, CreditDay):
+            with chapter(city) as day:
+                day.play()
     except httpx.TransportError as error:
         raise SystemExit(f"{city.url} does not answer ({error}); make up starts the city.") from None
 
@@ -34,17 +39,16 @@ def demo(city: City) -> None:
 class Day:
     """The people, their tokens, the one trace that all they do is part of, and the case as it was last seen."""
 
+    applicant = "citizen"
+
     def __init__(self, city: City) -> None:
         self.city = city
         self.trace = secrets.token_hex(16)
         self.case: dict[str, Any] = {}
-        self.tokens = {
-            role: token(city, role=role, sub=f"demo-{role}", org="" if role == "citizen" else sample.DEPARTMENT)
-            for role in ("citizen", "clerk", "approver")
-        }
+        self.tokens = {role: token(city, role=role, sub=f"demo-{role}") for role in ("citizen", "clerk", "approver")}
         self.client = httpx.Client(base_url=city.url, timeout=30, trust_env=False)
 
-    def __enter__(self) -> "Day":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,10 +62,7 @@ class Day:
         needed = [one["code"] for one in item["materials"] if one["necessity"] == "NECESSITY_REQUIRED"]
 
         tell("She files a draft, uploads the materials and hands it in.")
-        self.create()
-        for code in needed:
-            self.upload(code, f"{code}.pdf")
-        self.act("citizen", "submit")
+        self.hand_in(sample.CASE, needed)
 
         tell("The market supervision bureau's window looks at it and asks, once, for everything that is missing.")
         self.act("clerk", "startPreReview")
@@ -97,12 +98,13 @@ class Day:
         out.print(Rule(style="dim"))
         out.print(f"One case, one trace: [bold]{self.city.url}/traces/{self.trace}[/]")
 
-    def create(self) -> None:
-        """The applicant's draft."""
-        case = sample.CASE | {"form": sample.FORM}
-        self.case = self.call("citizen", "POST", "/approval/v1/cases", {"requestId": str(uuid4()), "case": case})[
-            "case"
-        ]
+    def hand_in(self, case: dict[str, Any], materials: Iterable[str]) -> None:
+        """The applicant's draft, with the materials of these codes, submitted."""
+        body = {"requestId": str(uuid4()), "case": case | {"form": sample.FORM}}
+        self.case = self.call(self.applicant, "POST", "/approval/v1/cases", body)["case"]
+        for code in materials:
+            self.upload(code, f"{code}.pdf")
+        self.act(self.applicant, "submit")
 
     def act(self, who: str, verb: str, **fields: Any) -> None:
         """One step of the case, with its etag as last seen."""
@@ -112,12 +114,15 @@ class Day:
     def upload(self, code: str, filename: str) -> None:
         """One file; it changes the case's etag."""
         path = f"/approval/v1/cases/{self.case['id']}/materials/{code}:upload"
-        self.call("citizen", "POST", path, PDF, requestId=str(uuid4()), filename=filename)
-        self.case = self.call("citizen", "GET", f"/approval/v1/cases/{self.case['id']}", show=False)["case"]
+        self.call(self.applicant, "POST", path, PDF, requestId=str(uuid4()), filename=filename)
+        self.case = self.call(self.applicant, "GET", f"/approval/v1/cases/{self.case['id']}", show=False)["case"]
 
     def call(self, who: str, method: str, path: str, body: Any = None, *, show: bool = True, **query: str) -> Any:
-        """Sends one request as `who` (nobody when empty), shows it with its answer, and returns the answer."""
-        headers = {"traceparent": f"00-{self.trace}-{secrets.token_hex(8)}-01", "accept-language": "zh-CN"}
+        """Sends one request as `who` (nobody when empty) and returns the answer. With `show` it is shown, and is part of
+        the trace."""
+        headers = {"accept-language": "zh-CN"}
+        if show:
+            headers["traceparent"] = f"00-{self.trace}-{secrets.token_hex(8)}-01"
         if who:
             headers["authorization"] = f"Bearer {self.tokens[who]}"
         if isinstance(body, bytes):
