@@ -118,7 +118,7 @@ class Day:
         self.case = self.call(self.applicant, "GET", f"/approval/v1/cases/{self.case['id']}", show=False)["case"]
 
     def call(self, who: str, method: str, path: str, body: Any = None, *, show: bool = True, **query: str) -> Any:
-        """Sends one request as `who` (nobody when empty) and returns the answer. With `show` it is shown, and is part of
+        """Sends one request as `who` (nobody when empty) and returns the answer. With `show` it is shown, and part of
         the trace."""
         headers = {"accept-language": "zh-CN"}
         if show:

@@ -4,7 +4,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from stdnum.cn import uscc
 
+from tulou_city import sample
 from tulou_city.layout import ROOT, City, city
 from tulou_city.services import SERVICES
 
@@ -88,6 +90,17 @@ def test_a_port_that_cannot_be_is_refused_by_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PORT", port)
     with pytest.raises(SystemExit, match=r"^PORT must"):
         city()
+
+
+@pytest.mark.parametrize("serial", [0, 7, 12345, 66128, 99999])
+def test_the_demos_companies_have_valid_credit_codes(serial: int) -> None:
+    code = sample.credit_code(serial)
+    assert uscc.is_valid(code)
+    assert code != sample.credit_code(serial + 1)
+    # GB 11714: eight characters and theirs.
+    weights = (3, 7, 9, 10, 5, 8, 4, 2)
+    check = 11 - sum(int(c, 36) * weight for c, weight in zip(code[8:16], weights, strict=True)) % 11
+    assert code[16] == {10: "X", 11: "0"}.get(check, str(check))
 
 
 def test_a_state_folder_too_deep_for_a_socket_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
