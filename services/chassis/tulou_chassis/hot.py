@@ -95,7 +95,8 @@ def run_waiting(session: Session) -> None:
     """Runs the INSERTs that were put off, last of all in a transaction.
 
     With asyncpg they are one statement, which saves a way to PostgreSQL for each; and where nothing was written before
-    them, they need no other transaction than their own, which saves two.
+    them, they need no other transaction than their own, which saves two. Other drivers take all rows of one INSERT at
+    once, the INSERTs in the order in which they first came.
 
     Raises sqlalchemy.exc.DBAPIError.
     """
@@ -104,8 +105,12 @@ def run_waiting(session: Session) -> None:
         return
     connection = _connection(session)
     if connection.dialect.driver != "asyncpg":
+        rows: dict[Hot, list[Mapping[str, Any]]] = {}
         for hot, values in waiting:
-            hot.run(session, values)
+            rows.setdefault(hot, []).append(values)
+        for hot, some in rows.items():
+            form = hot._form(connection.dialect, some[0])
+            _execute(connection, form.text, [form.bind(values) for values in some], alone=False, many=True)
         return
     forms = [hot._form(connection.dialect, values) for hot, values in waiting]
     bound = [value for form, (_, values) in zip(forms, waiting, strict=True) for value in form.bind(values)]
@@ -128,8 +133,9 @@ def _connection(session: Session) -> Connection:
     return session.bind if isinstance(session.bind, Connection) else session.connection()
 
 
-def _execute(connection: Connection, text: str, parameters: Any, *, alone: bool) -> Sequence[Any]:
-    """What the driver gives; `alone` without a BEGIN, which SQLAlchemy's cursor would send first.
+def _execute(connection: Connection, text: str, parameters: Any, *, alone: bool, many: bool = False) -> Sequence[Any]:
+    """What the driver gives; `alone` without a BEGIN, which SQLAlchemy's cursor would send first; `many` times, and
+    nothing is given.
 
     Failures become SQLAlchemy's, which the server knows how to answer.
     """
@@ -141,7 +147,7 @@ def _execute(connection: Connection, text: str, parameters: Any, *, alone: bool)
             return rows
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(text, parameters)
+            (cursor.executemany if many else cursor.execute)(text, parameters)
             return cursor.fetchall() if cursor.description else ()
         finally:
             cursor.close()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -38,6 +38,7 @@ from services.credit.tests.integration.importing import (
     is_wrong,
     person_number,
 )
+from tulou_chassis import hot
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.tables import HistoryRecord, OutboxEvent
 from tulou_credit.domain.imports import ImportState
@@ -50,7 +51,7 @@ from tulou_credit.import_queries import (
 )
 from tulou_credit.intake import read_rows
 from tulou_credit.intake.formats import Encoding
-from tulou_credit.models import Import, Record, RecordType, RecordVersion, Subject
+from tulou_credit.models import FormerName, Import, Record, RecordType, RecordVersion, Subject
 from tulou_credit.operations import imports, quarantine, records
 from tulou_credit.queries import get_type
 
@@ -117,6 +118,40 @@ def test_another_content_under_the_same_number_supersedes_also_within_one_chunk(
     # The last one says what was superseded already: sent again it must not undo what came after it.
     assert _counts(found) == (5, 1, 2, 2, 0)
     assert (office.count(Record), office.count(RecordVersion)) == (1, 3)
+
+
+def test_a_chunk_asks_and_writes_together(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    execute: Any = hot._execute
+
+    def counted(connection: Any, statement: str, *given: Any, **named: Any) -> Any:
+        ran.append(statement)
+        return execute(connection, statement, *given, **named)
+
+    monkeypatch.setattr(hot, "_execute", counted)
+    content = generated(200)
+    office.taken(content)
+    # Each of 24 subjects is made once and asked for once; all records, versions and histories are one statement each.
+    assert len(ran) == 24 + 24 + 3
+    ran.clear()
+    office.taken(content)
+    assert ran == []
+
+
+def test_a_subject_renamed_by_another_since_its_row_was_read_ahead_keeps_both_names(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.taken(csv_of(iter([_licence(XK_XDR_MC="土楼茶厂", XK_JDRQ="2024-01-02")])))
+    ahead: Any = records.read_ahead
+
+    def then_renamed(session: Session, *given: Any, **named: Any) -> None:
+        ahead(session, *given, **named)
+        session.execute(update(Subject).values(name="土楼茶行", name_key="土楼茶行", told_on=date(2024, 1, 3)))
+
+    monkeypatch.setattr(records, "read_ahead", then_renamed)
+    office.taken(csv_of(iter([_licence(XK_XDR_MC="土楼茶庄", XK_WSH="2号", XK_JDRQ="2024-01-04")])))
+    assert office.database.read(lambda s: s.exec(select(Subject.name)).all()) == ["土楼茶庄"]
+    assert office.database.read(lambda s: s.exec(select(FormerName.name)).all()) == ["土楼茶行"]
 
 
 def test_who_is_asked_to_end_leaves_the_import_to_another_at_once(

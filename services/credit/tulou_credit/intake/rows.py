@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from tulou_civics.identifiers import InvalidIdentifier, check_credit_code, check_resident_id, mask_identity
@@ -23,6 +24,8 @@ _KINDS = {
     "个体工商户": SubjectKind.SOLE_TRADER,
     "自然人": SubjectKind.PERSON,
 }
+# A file names a few organs in every row.
+_checked_code = lru_cache(maxsize=1000)(check_credit_code)
 _FIRST_DAY, _LAST_DAY = date(1949, 10, 1), date(2099, 12, 31)
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
@@ -166,7 +169,7 @@ class _Judge:
 
     def _credit_code(self, name: str, text: str) -> str:
         try:
-            return check_credit_code(text)
+            return _checked_code(text)
         except InvalidIdentifier:
             self._breach(name, "CREDIT_CODE", mask_identity(text))
             return ""

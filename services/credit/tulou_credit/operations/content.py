@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date
 from typing import Any, Final
 
@@ -26,7 +26,8 @@ def content_of(decision: Licence | Penalty | Entry) -> tuple[dict[str, Any], dic
         known.append(decision.subject_code)
     content: dict[str, Any] = {}
     in_clear = {"representative_id": decision.representative_id} if decision.representative_id else {}
-    for name, value in asdict(decision).items():
+    # Not by asdict, which would copy every value.
+    for name, value in ((each.name, getattr(decision, each.name)) for each in fields(decision)):
         if name in _NOT_CONTENT or value is None or value == "" or value == ():
             continue
         if name == "other_numbers":

@@ -26,7 +26,7 @@ from tulou_credit.intake.limits import MAX_FILE_BYTES
 from tulou_credit.intake.report import Breach, Rejected, UnreadableFile
 from tulou_credit.intake.table import Row
 from tulou_credit.models.imports import Import
-from tulou_credit.operations import quarantine
+from tulou_credit.operations import quarantine, records
 from tulou_credit.wiring import House
 
 T = TypeVar("T")
@@ -137,6 +137,8 @@ def step(
     outcomes: Counter[Outcome] = Counter()
     rejected: list[tuple[Rejected, bool]] = []
     characters = found.kept_characters
+    decisions = [one.decision for one in rows if not isinstance(one.decision, Rejected)]
+    records.read_ahead(session, decisions, source=found.source, house=house)
     for one in rows:
         put = quarantine.take(session, import_id=import_id, source=found.source, judged=one, now=now, house=house)
         if isinstance(put, Rejected):

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -25,7 +25,7 @@ from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import Outcome, RecordState, WithdrawalReason, civil_date, days_late
 from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import Record, RecordType, RecordVersion, Subject
-from tulou_credit.operations import standing, subjects
+from tulou_credit.operations import batch, standing, subjects
 from tulou_credit.operations.content import content_of, resealed, sealed
 from tulou_credit.operations.publicity import publicity_of, valid_to_of
 from tulou_credit.operations.schemas import check_content
@@ -36,9 +36,8 @@ TIMER: Final = "timer"
 EVERYONE: Final = "*"
 _RECORDS: Final = Record.__table__  # type: ignore[attr-defined]
 # All that nearly every row of an import needs: measured, four times as many a second as through the ORM.
-_FIND: Final = Hot(
-    select_columns(_RECORDS.c.id, _RECORDS.c.content_hash).where(_RECORDS.c.natural_key == bindparam("key"))
-)
+_FOUND: Final = select_columns(_RECORDS.c.id, _RECORDS.c.content_hash)
+_FIND: Final = Hot(_FOUND.where(_RECORDS.c.natural_key == bindparam("key")))
 _INSERT: Final = Hot(insert(_RECORDS))
 _INSERT_VERSION: Final = Hot(insert(RecordVersion.__table__))  # type: ignore[attr-defined]
 
@@ -77,13 +76,13 @@ def put(
     ContentNotAllowed: the row may go to quarantine and the transaction on. IntegrityError, StaleDataError and
     OperationalError mean that another transaction put the same: the whole transaction is to be run again.
     """
-    key = house.keyring.index(json.dumps(_natural_key(decision, source), ensure_ascii=False))
+    key = _key(decision, source, house)
     # Keyed too: all else of a content is public, so that a plain hash would tell the number to who tries them all.
     content_hash = house.keyring.index(decision.content_hash)
-    found = _FIND.run(session, {"key": key})
-    if found and _is_known(session, found[0], content_hash):
-        return Put(Outcome.UNCHANGED, found[0].id)
-    record = get_record(session, record_id=found[0].id, for_update=True) if found else None
+    found = _find(session, key)
+    if found and _is_known(session, found, content_hash):
+        return Put(Outcome.UNCHANGED, found.id)
+    record = get_record(session, record_id=found.id, for_update=True) if found else None
     if record and (record.state == RecordState.FORGOTTEN or _is_known(session, record, content_hash)):
         # What is forgotten stays so; or another transaction put it while this one waited for the row.
         return Put(Outcome.UNCHANGED, record.id)
@@ -125,6 +124,13 @@ def put(
     if record is None:
         return _create(session, decision, version, key, subject, now, house)
     return _supersede(session, decision, record, RecordVersion(**version), subject, now, house)
+
+
+def read_ahead(session: Session, decisions: Sequence[Licence | Penalty], *, source: str, house: House) -> None:
+    """For the rest of the transaction: what `put` asks of these decisions is read at once, what it adds written so."""
+    batch.begin(session)
+    batch.read(session, _FOUND, _RECORDS.c.natural_key, [_key(each, source, house) for each in decisions])
+    subjects.read_ahead(session, decisions, house=house)
 
 
 def withdraw(session: Session, *, record_id: str, reason: WithdrawalReason, now: datetime, house: House) -> None:
@@ -191,6 +197,20 @@ def _natural_key(decision: Licence | Penalty | Told, source: str) -> tuple[str, 
     if isinstance(decision, Told):
         return decision.type_code, source, decision.source_key, decision.subject_code
     return decision.natural_key
+
+
+def _key(decision: Licence | Penalty | Told, source: str, house: House) -> str:
+    return house.keyring.index(json.dumps(_natural_key(decision, source), ensure_ascii=False))
+
+
+def _find(session: Session, key: str) -> Any:
+    """Id and content hash of the record, None if there is none."""
+    try:
+        return batch.take(session, _RECORDS.c.natural_key, key)
+    except batch.NotAhead:
+        # It may be one of the rows that wait: a file can tell of a decision twice.
+        batch.catch_up(session)
+        return next(iter(_FIND.run(session, {"key": key})), None)
 
 
 def _details(decision: Licence | Penalty | Told, number: int) -> dict[str, Any]:
@@ -271,12 +291,13 @@ def _create(
         "history_hash": head.hash,
         "version": 1,
     }
-    _INSERT.run(session, record)
-    _INSERT_VERSION.run(session, version)
+    batch.write(session, _INSERT, record)
+    batch.write(session, _INSERT_VERSION, version)
     if is_public(version["public_from"], version["public_until"], None, today):
         ids = {"record_id": record_id, "subject_id": subject.id, "type_code": version["type_code"]}
         emit(session, RecordPublished(**ids, region_code=subject.region_code))
         if version["type_code"] == standing.TOLD_OF:
+            batch.catch_up(session)
             made = session.get_one(Record, record_id)
             standing.tell(session, record=made, subject_id=subject.id, region_code=subject.region_code, now=now)
     return Put(Outcome.CREATED, record_id)

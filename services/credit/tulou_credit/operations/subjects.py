@@ -1,7 +1,7 @@
 """Who records are about: made and kept up to date by what decisions tell."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
@@ -16,7 +16,9 @@ from tulou_chassis.keyring import Keyring
 from tulou_civics.divisions import current_code, divisions
 from tulou_civics.identifiers import mask_identity
 from tulou_credit.domain.subjects import SubjectKind, SubjectStatus, name_key
+from tulou_credit.intake.rows import Licence, Penalty
 from tulou_credit.models import FormerName, Subject
+from tulou_credit.operations import batch
 from tulou_credit.queries import number_index
 from tulou_credit.wiring import House
 
@@ -69,15 +71,26 @@ def put(session: Session, *, told: Description, actor: str, organisation: str, n
     the history. Raises IntegrityError or StaleDataError when another transaction wrote the subject meanwhile: the whole
     transaction is to be run again.
     """
-    if told.kind is SubjectKind.PERSON:
-        index = number_index(told.id_type, told.code, house.keyring)
-        found = _BY_NUMBER.run(session, {"number_index": index})
+    column, value = _known_by(told.kind, told.id_type, told.code, house)
+    try:
+        ahead = batch.take(session, column, value)
+    except batch.NotAhead:
+        ahead = None
     else:
-        found = _BY_CODE.run(session, {"code": told.code})
+        if ahead is None:
+            return _make(session, told, actor, organisation, now, house)
+        if _tells_nothing_new(ahead, told, house):
+            batch.keep(session, column, value, ahead)
+            return Ref(ahead.id, ahead.region_code)
+    # What is to be changed is read once more, for it is some rows ago that it was read ahead.
+    find = _BY_NUMBER if told.kind is SubjectKind.PERSON else _BY_CODE
+    found = find.run(session, {column.key: value})
     if not found:
         return _make(session, told, actor, organisation, now, house)
     ref = Ref(found[0].id, found[0].region_code)
     changes = _changes(session, found[0], told, house)
+    if not changes:
+        batch.keep(session, column, value, found[0])
     if changes:
         subject = session.get_one(Subject, ref.id)
         for name, value in changes.items():
@@ -99,11 +112,28 @@ def put(session: Session, *, told: Description, actor: str, organisation: str, n
     return ref
 
 
+def read_ahead(session: Session, decisions: Sequence[Licence | Penalty], *, house: House) -> None:
+    """Reads the subjects of the decisions at once, for `put`; see `batch`."""
+    keys: dict[Any, list[str]] = {_SUBJECTS.c.code: [], _SUBJECTS.c.number_index: []}
+    for each in decisions:
+        column, value = _known_by(each.subject_kind, each.id_type, each.subject_code, house)
+        keys[column].append(value)
+    for column, values in keys.items():
+        batch.read(session, _COMPARED, column, values)
+
+
 def reveal(*, subject: Subject, house: House) -> str:
     """A person's number in clear, for the purposes that the caller was allowed; of others the credit code."""
     if subject.code is not None:
         return subject.code
     return house.keyring.decrypt(subject.number_sealed, context=f"credit_subject.number:{subject.id}")
+
+
+def _known_by(kind: SubjectKind, id_type: str, code: str, house: House) -> tuple[Any, str]:
+    """The column that finds the subject, and its value."""
+    if kind is SubjectKind.PERSON:
+        return _SUBJECTS.c.number_index, number_index(id_type, code, house.keyring)
+    return _SUBJECTS.c.code, code
 
 
 def _make(session: Session, told: Description, actor: str, organisation: str, now: datetime, house: House) -> Ref:
@@ -189,6 +219,13 @@ def _changes(session: Session, subject: Any, told: Description, house: House) ->
     if newer:
         changes.update(_newer(subject, told, house))
     return changes
+
+
+def _tells_nothing_new(subject: Any, told: Description, house: House) -> bool:
+    """Whether `_changes` would find nothing, as far as that can be said of the row alone."""
+    same_kind = subject.kind != SubjectKind.ORGANISATION or told.kind is not SubjectKind.SOLE_TRADER
+    same_name = name_key(told.name) == subject.name_key and told.told_on >= subject.name_since
+    return same_kind and same_name and (told.told_on < subject.told_on or not _newer(subject, told, house))
 
 
 def _newer(subject: Any, told: Description, house: House) -> Mapping[str, Any]:
