@@ -96,7 +96,7 @@ def test_a_port_that_cannot_be_is_refused_by_name(monkeypatch: pytest.MonkeyPatc
 def test_the_demos_companies_have_valid_credit_codes(serial: int) -> None:
     code = sample.credit_code(serial)
     assert uscc.is_valid(code)
-    assert code != sample.credit_code(serial + 1)
+    assert code != sample.credit_code((serial + 1) % 100_000)
     # GB 11714: eight characters and theirs.
     weights = (3, 7, 9, 10, 5, 8, 4, 2)
     check = 11 - sum(int(c, 36) * weight for c, weight in zip(code[8:16], weights, strict=True)) % 11
