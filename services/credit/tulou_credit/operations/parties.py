@@ -24,6 +24,8 @@ AUDITOR: Final = "auditor"
 ADMIN: Final = "admin"
 CITY: Final = "3506"
 HANDLERS: Final = frozenset({"clerk", "approver"})
+# Whose token names the organisation that they act for.
+SENDERS: Final = HANDLERS | {"partner"}
 # The document that a citizen's verified number is of, as files name it.
 RESIDENT_CARD: Final = "身份证"
 
@@ -89,7 +91,15 @@ def owns(session: Session, *, principal: Principal, subject_id: str, house: Hous
 def asker_of(principal: Principal) -> str:
     """For whom the caller asks: the organisation of staff and partners, the credit code of an enterprise; "" for a
     citizen, whom nobody can authorise here."""
-    return principal.organisation or _credit_code(principal)
+    return _organisation(principal) or _credit_code(principal)
+
+
+def sender_of(principal: Principal) -> str:
+    """The department or partner for which the caller sends. Raises NotCompetent where the token names none."""
+    sender = _organisation(principal)
+    if not sender:
+        raise NotCompetent
+    return sender
 
 
 def is_department(principal: Principal) -> bool:
@@ -123,6 +133,10 @@ def write_history(
     entry = Entry(action=action, time=now, actor=actor, organisation=organisation, details=details)
     head = append(session, house.keyring, row.id, Head(row.history_sequence, row.history_hash), entry)
     row.history_sequence, row.history_hash = head.sequence, head.hash
+
+
+def _organisation(principal: Principal) -> str:
+    return principal.organisation if principal.roles & SENDERS else ""
 
 
 def _credit_code(principal: Principal) -> str:

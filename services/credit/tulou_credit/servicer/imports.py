@@ -24,6 +24,7 @@ from tulou_credit.import_queries import ImportFilter, ImportNotFound
 from tulou_credit.intake.report import Rejected, quarantine_csv
 from tulou_credit.models import Import
 from tulou_credit.operations import imports, quarantine
+from tulou_credit.operations.parties import sender_of
 from tulou_credit.servicer.base import Context, Servicer, now
 from tulou_credit.wiring import House
 
@@ -42,6 +43,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
     ) -> pb.UploadImportResponse:
         principal = current_principal()
         first = await anext(aiter(requests), pb.UploadImportRequest())
+        source = sender_of(principal)
         validate(first)
         check_filename(first.filename)
         import_id = str(uuid.uuid4())
@@ -61,7 +63,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
             begun = imports.begin(
                 session,
                 import_id=import_id,
-                source=principal.organisation,
+                source=source,
                 file_name=first.filename,
                 sha256=sha256,
                 size=size,

@@ -24,7 +24,7 @@ from tulou_credit.convert.values import (
 from tulou_credit.domain.records import WithdrawalReason, civil_date
 from tulou_credit.models import Subject
 from tulou_credit.operations import consent, entries, records
-from tulou_credit.operations.parties import is_department, owns
+from tulou_credit.operations.parties import is_department, owns, sender_of
 from tulou_credit.servicer.base import Context, now
 from tulou_credit.servicer.subjects import SubjectServicer
 from tulou_credit.wiring import NAME
@@ -130,13 +130,13 @@ class CreditServicer(SubjectServicer):
 
     async def PutRecord(self, request: pb.PutRecordRequest, context: Context) -> pb.PutRecordResponse:
         principal = current_principal()
-        entry = to.entry_from_proto(request)
+        source, entry = sender_of(principal), to.entry_from_proto(request)
 
         def transaction(session: Session) -> pb.PutRecordResponse:
             put = entries.put(
                 session,
                 entry=entry,
-                source=principal.organisation,
+                source=source,
                 origin=principal.subject[:64],
                 now=now(),
                 house=self._house,
