@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from services.credit.tests.edge import Edge
+from services.credit.tests.edge import opened as served
 from services.credit.tests.integration.import_office import Office
 from services.credit.tests.integration.importing import emptied, house_of, opened
 from services.credit.tests.store import Store
@@ -49,3 +51,18 @@ def office(database: SyncDatabase, tmp_path: Path) -> Office:
     emptied(database)
     house = house_of(tmp_path / "keyring.json")
     return Office(database, house, SealedFiles(tmp_path / "files", house.keyring))
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """The running service with a database of the module's own on SQLite."""
+    folder = tmp_path_factory.mktemp("edge")
+    with served(f"sqlite:///{folder}/{{service}}.db", folder) as edge:
+        yield edge
+
+
+@pytest.fixture(scope="module")
+def each_edge(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """The same on SQLite and on PostgreSQL, for what the database has a part in."""
+    with served(database_url.replace("{service}", "chassis"), tmp_path_factory.mktemp("edge")) as edge:
+        yield edge
