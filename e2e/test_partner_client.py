@@ -1,5 +1,6 @@
 """The clients of docs/partners.md, as a partner runs them: from the package alone, in an environment of its own."""
 
+import csv
 import os
 import re
 import shutil
@@ -22,9 +23,11 @@ from e2e.api_cases import Run
 from e2e.clients import HttpClient
 from e2e.providers.cities import Cities
 from e2e.tokens import Tokens
+from tulou_city import sample
 from tulou_city.layout import HOST, ROOT, City
+from tulou_credit.intake.columns import LICENCE_790
 
-CLIENT, WRITER = re.findall(r"```python\n(.+?)```", (ROOT / "docs/partners.md").read_text("utf-8"), re.DOTALL)
+CLIENT, WRITER, SENDER = re.findall(r"```python\n(.+?)```", (ROOT / "docs/partners.md").read_text("utf-8"), re.DOTALL)
 SECONDS: Final = 60
 
 
@@ -120,6 +123,40 @@ def test_the_writer_reads_what_is_wrong_with_its_request(python: Path, city: Cit
     assert 'INVALID_ARGUMENT reason: "INVALID_FIELD"' in done.stdout
     assert 'field: "case.applicant.phone"' in done.stdout
     assert "a mobile phone number of 11 digits" in done.stdout
+
+
+def test_the_sender_is_told_what_became_of_its_rows(python: Path, city: City, run: Run, tmp_path: Path) -> None:
+    organ = {"XK_XKJG": "漳州市市场监督管理局", "XK_LYDW": "漳州市市场监督管理局"}
+    organ |= dict.fromkeys(("XK_XKJGDM", "XK_LYDWDM"), "11350600TUL000236F")
+    good = organ | {
+        "XK_XDR_MC": "漳州第一茶厂",
+        "XK_XDR_LB": "法人及非法人组织",
+        "XK_XDR_SHXYM": sample.credit_code(1),
+        "XK_FRDB": "陈志强",
+        "XK_XKWS": "食品生产许可决定书",
+        "XK_WSH": "漳市监许〔2026〕1号",
+        "XK_XKLB": "普通",
+        "XK_NR": "食品生产",
+        "XK_JDRQ": "2026/05/06",
+        "XK_YXQZ": "2026/05/06",
+        "XK_YXQZI": "2031/05/05",
+        "XK_ZT": "1",
+    }
+    file = tmp_path / "行政许可.csv"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.DictWriter(stream, list(LICENCE_790.by_name), restval="")
+        rows.writeheader()
+        rows.writerows([good, good | {"XK_WSH": "漳市监许〔2026〕2号", "XK_JDRQ": "2026/02/30"}])
+    for told in ("1 new, 0 known, 1 not taken", "0 new, 1 known, 1 not taken"):
+        done = subprocess.run(
+            [python, "-c", SENDER],
+            env=environment(city, run.token("clerk")) | {"FILE": str(file)},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{told}\n"
 
 
 def test_health_and_reflection_are_open_through_the_gateway(city: City) -> None:
