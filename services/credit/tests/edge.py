@@ -181,6 +181,7 @@ class Edge:
         media_type: str = "application/pdf",
         *,
         by: Who | str | None,
+        lang: str = "",
         filename: str = "文件.pdf",
         piece: int = 1_000_000,
         **fields: Any,
@@ -189,7 +190,8 @@ class Edge:
         pieces = [content[at : at + piece] for at in range(0, len(content), piece)] or [b""]
         first = self.request(rpc, filename=filename, **fields)
         first.file.CopyFrom(HttpBody(content_type=media_type, data=pieces[0]))  # type: ignore[attr-defined]
-        return self.send(rpc, [first, *(type(first)(file=HttpBody(data=each)) for each in pieces[1:])], by=by)
+        more = [type(first)(file=HttpBody(data=each)) for each in pieces[1:]]
+        return self.send(rpc, [first, *more], by=by, lang=lang)
 
     def evidence(self, by: Who) -> str:
         """The id of a file that waits for a proceeding."""
@@ -267,6 +269,11 @@ def days_ago(days: int) -> str:
 
 CONTENTS: Final[dict[str, dict[str, Any]]] = {
     "ABNORMAL_LIST": {"reason": "未按规定公示年度报告", "listed_on": "2026-04-01"},
+    "SERIOUS_LIST": {
+        "reason": "恶意拖欠农民工工资",
+        "listed_on": "2026-04-01",
+        "legal_basis": "《保障农民工工资支付条例》第四十八条",
+    },
     "HONOUR": {"title": "守合同重信用企业", "granted_on": "2026-01-05"},
     "REFUSAL": {
         "item": "食品经营许可",

@@ -20,9 +20,9 @@ CHUNK: Final = 1024 * 1024
 class FileTooBig(Exception):
     """The file is larger than files of rows may be."""
 
-    def __init__(self, maximum: int) -> None:
-        super().__init__(maximum)
-        self.maximum = maximum
+    def __init__(self, max_size: int) -> None:
+        super().__init__(max_size)
+        self.max_size = max_size
 
 
 class SealedFiles:

@@ -141,7 +141,7 @@ def import_file(
     except OSError as error:
         raise SystemExit(f"credit: {path}: {error.strerror}") from None
     except FileTooBig as error:
-        raise SystemExit(f"credit: {path}: more than {error.maximum} bytes") from None
+        raise SystemExit(f"credit: {path}: more than {error.max_size} bytes") from None
     finally:
         file.abandon()
     now = datetime.now(UTC)

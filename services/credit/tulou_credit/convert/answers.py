@@ -136,7 +136,7 @@ ANSWERS: Final[Mapping[type[Exception], Answer]] = {
         Code.INVALID_ARGUMENT, "FILE_TOO_LARGE", "文件不得超过 {max_size} 字节。", "A file is at most {max_size} bytes."
     ),
     FileTooBig: _answer(
-        Code.INVALID_ARGUMENT, "FILE_TOO_LARGE", "文件不得超过 {maximum} 字节。", "A file is at most {maximum} bytes."
+        Code.INVALID_ARGUMENT, "FILE_TOO_LARGE", "文件不得超过 {max_size} 字节。", "A file is at most {max_size} bytes."
     ),
     BlobMissing: _answer(Code.DATA_LOSS, "EVIDENCE_NOT_FOUND", "文件内容缺失。", "The file's content is missing."),
     import_queries.ImportNotFound: _not_found("IMPORT_NOT_FOUND", "导入任务", "import"),

@@ -51,6 +51,8 @@ class ConditionsNotMet(Exception):
     def __init__(self, unmet: tuple[UnmetCondition, ...]) -> None:
         super().__init__(*(each.condition.value for each in unmet))
         self.conditions = tuple(each.condition.value for each in unmet)
+        # The first day on which time has met all that time alone can meet.
+        self.possible_from = max((each.possible_from.isoformat() for each in unmet if each.possible_from), default="")
         self.violations = tuple(Violation("record_id", each.condition.value, each.zh, each.en) for each in unmet)
         self._unmet = unmet
 
