@@ -43,7 +43,8 @@ def test_a_second_up_of_a_running_city_starts_nothing(cities: Cities) -> None:
     again = run_city("up", "--detach", city=city)
     assert again.returncode == 0
     assert "runs already" in again.stdout
-    assert {process.pid for process in supervise.members(city)} == before
+    # One of an import that a test before asked for may have ended meanwhile.
+    assert {process.pid for process in supervise.members(city)} <= before
 
 
 def test_a_taken_port_is_named_and_nothing_started() -> None:
