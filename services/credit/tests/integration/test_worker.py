@@ -154,7 +154,8 @@ def test_a_worker_that_is_to_end_leaves_the_import_to_the_next(home: House) -> N
     assert runner is not None
     first.send_signal(signal.SIGTERM)
     assert first.wait(PATIENCE) == 0
-    assert not runner.is_running()
+    # A zombie where the machine was so busy that the worker could not wait for it.
+    assert not runner.is_running() or runner.status() == psutil.STATUS_ZOMBIE
     found = home.get(import_id)
     assert (found.state, 0 < found.rows_done < LONG) == (ImportState.RUNNING, True)
     assert home.database.read(lambda s: imports.next_to_run(s, now=datetime.now(UTC))) == import_id

@@ -1,5 +1,6 @@
 """Files taken in row by row, many rows a transaction. Where a file stands is written with the rows themselves."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -32,7 +33,7 @@ from tulou_credit.wiring import House
 T = TypeVar("T")
 
 # A transaction takes so many rows, or fewer that hold so many characters.
-CHUNK_ROWS: Final = 500
+CHUNK_ROWS: Final = 200
 CHUNK_CHARACTERS: Final = 4_000_000
 # Longer than a transaction of so many rows ever takes; who was killed is followed after it.
 LEASE_SECONDS: Final = 120.0
@@ -41,6 +42,9 @@ MAX_STARTS: Final = 5
 # What another transaction can do to ours, and what passes: a row or version of its own, a deadlock, a cut connection.
 _PASSING: Final = (IntegrityError, StaleDataError, OperationalError)
 _TRIES: Final = 5
+# Between two transactions on SQLite, in seconds. It has one writer, and who waits for it looks only every tenth of a
+# second whether it is done: without a pause a large file would keep everyone else from writing.
+_PAUSE: Final = 0.1
 _SKIPPED_ROWS: Final = 20_000
 _LOOKED_AT: Final = 100
 # A file whose import was never begun, and the draft of one that was never whole, are kept so long.
@@ -229,6 +233,8 @@ def run(
                 if not _patiently(database, _step(import_id, holder, done, chunk, clock, house)):
                     return True
                 done += len(chunk)
+                if database.engine.dialect.name == "sqlite":
+                    time.sleep(_PAUSE)
         except UnreadableFile as unreadable:
             breaches = unreadable.breaches
         except Overtaken:
