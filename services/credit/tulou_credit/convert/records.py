@@ -1,6 +1,8 @@
 """Records and the queries for them."""
 
+from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
 from google.protobuf.struct_pb2 import Struct
 
@@ -18,6 +20,8 @@ from tulou_credit.convert.values import (
 from tulou_credit.domain.entries import Entry
 from tulou_credit.models import QueryLog, Record, RecordVersion
 from tulou_credit.queries import Timeliness
+
+MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
 
 
 def record_to_proto(version: RecordVersion, record: Record) -> record_pb2.Record:
@@ -46,6 +50,16 @@ def record_to_proto(version: RecordVersion, record: Record) -> record_pb2.Record
         known_to=time_to_proto(version.known_to),
         days_late=record.days_late,
     )
+
+
+def fitting(records: Sequence[record_pb2.Record]) -> Sequence[record_pb2.Record]:
+    """As many of the first as an answer holds, one at least: clients refuse messages of more than 4 MiB."""
+    size = 0
+    for count, record in enumerate(records):
+        size += record.ByteSize()
+        if count and size > MAX_ANSWER_BYTES:
+            return records[:count]
+    return records
 
 
 def query_to_proto(log: QueryLog) -> record_pb2.QueryLog:

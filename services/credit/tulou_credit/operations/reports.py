@@ -27,6 +27,8 @@ from tulou_credit.queries import SubjectNotFound
 from tulou_credit.wiring import House
 
 MAX_RECORDS: Final = 1000
+# Of what the records say: a report is one answer, and clients refuse messages of more than 4 MiB.
+MAX_CHARACTERS: Final = 700_000
 MAX_QUERIES: Final = 200
 _PURPOSE_LENGTH: Final = 64
 Rows = Sequence[tuple[RecordVersion, Record]]
@@ -154,8 +156,9 @@ def _content(
             }
             for version, record in rows[:MAX_RECORDS]
         ],
-        "truncated": len(rows) > MAX_RECORDS,
     }
+    told["records"] = _fitting(told["records"])
+    told["truncated"] = len(rows) > len(told["records"])
     if own:
         told["queries"] = _queries(session, subject)
         if subject.kind != SubjectKind.PERSON:
@@ -166,6 +169,16 @@ def _content(
                 "model_version": graded.model_version,
             }
     return told
+
+
+def _fitting(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many of the first as a report holds."""
+    characters = 0
+    for count, record in enumerate(records):
+        characters += len(json.dumps(record["content"], ensure_ascii=False))
+        if count and characters > MAX_CHARACTERS:
+            return records[:count]
+    return records
 
 
 def _rows(

@@ -21,6 +21,7 @@ from tulou_credit.convert.values import (
     time_or_now,
     value_of,
 )
+from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import WithdrawalReason, civil_date
 from tulou_credit.models import Subject
 from tulou_credit.operations import consent, entries, records
@@ -54,9 +55,10 @@ class CreditServicer(SubjectServicer):
                 after=after,
                 types=(request.type_code,) if request.type_code else (),
             )
-            answer = pb.ListRecordsResponse(records=[to.record_to_proto(*each) for each in found[:size]])
-            if len(found) > size:
-                last = found[size - 1][0]
+            shown = to.fitting([to.record_to_proto(*each) for each in found[:size]])
+            answer = pb.ListRecordsResponse(records=shown)
+            if len(found) > len(shown):
+                last = found[len(shown) - 1][0]
                 answer.next_page_token = paging.next_token(request, [last.decided_on.isoformat(), last.record_id])
             return answer
 
@@ -72,7 +74,7 @@ class CreditServicer(SubjectServicer):
                 session,
                 principal=principal,
                 subject=session.get(Subject, request.subject_id),
-                purpose=request.purpose,
+                purpose=masked_text(request.purpose),
                 record_types=frozenset(request.type_codes),
                 now=at,
                 house=self._house,
@@ -81,10 +83,9 @@ class CreditServicer(SubjectServicer):
             found = visible.queried(
                 session, log=log, own=own, on=on, known_at=known_at, limit=MOST + 1, house=self._house
             )
+            shown = to.fitting([to.record_to_proto(*each) for each in found[:MOST]])
             return pb.QueryRecordsResponse(
-                records=[to.record_to_proto(*each) for each in found[:MOST]],
-                query=to.query_to_proto(log),
-                truncated=len(found) > MOST,
+                records=shown, query=to.query_to_proto(log), truncated=len(found) > len(shown)
             )
 
         return await self._write(transaction)
@@ -126,7 +127,8 @@ class CreditServicer(SubjectServicer):
                 session, principal=principal, record_id=request.record_id, house=self._house
             )
         )
-        return pb.ListRecordVersionsResponse(versions=[to.record_to_proto(each, record) for each in versions])
+        newest_first = [to.record_to_proto(each, record) for each in reversed(versions)]
+        return pb.ListRecordVersionsResponse(versions=reversed(to.fitting(newest_first)))
 
     async def PutRecord(self, request: pb.PutRecordRequest, context: Context) -> pb.PutRecordResponse:
         principal = current_principal()
