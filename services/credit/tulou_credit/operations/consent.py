@@ -16,6 +16,7 @@ from tulou_credit.domain import consent
 from tulou_credit.domain.catalogue import Openness
 from tulou_credit.domain.consent import Basis, Lack, Query
 from tulou_credit.domain.happenings import AuthorisationGranted, AuthorisationRevoked
+from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import civil_date
 from tulou_credit.domain.subjects import SubjectKind
 from tulou_credit.models import Authorisation, QueryLog, RecordType, Subject
@@ -71,6 +72,9 @@ def grant(
     ]
     if not grantee:
         broken.append(Violation("grantee", "required", "请填写被授权机构。", "Say who is authorised."))
+    elif masked_text(grantee) != grantee:
+        zh, en = "请填写机构的代码，不得填写个人号码。", "The code of an organisation, not a number of a person."
+        broken.append(Violation("grantee", "organisation", zh, en))
     if not purpose:
         broken.append(_no_purpose())
     if uses_max is not None and uses_max < 1:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tulou_chassis import schemas
 from tulou_chassis.schemas import SchemaInvalid, errors_of, properties_of
+from tulou_credit.domain.privacy import masked_text
 
 
 class ContentNotAllowed(Exception):
@@ -20,7 +21,8 @@ def check_content(type_code: str, schema: Mapping[str, Any], content: Mapping[st
     """Raises ContentNotAllowed naming the fields."""
     fields = {name for error in errors_of(schema, content) for name in properties_of(error) or [_path(error)]}
     if fields:
-        raise ContentNotAllowed(type_code, tuple(sorted(fields)))
+        # A sender may have taken a number for a name.
+        raise ContentNotAllowed(type_code, tuple(sorted(map(masked_text, fields))))
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:

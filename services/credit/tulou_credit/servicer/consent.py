@@ -9,6 +9,7 @@ from tulou_chassis.calls import current_principal
 from tulou_credit import proceedings_queries
 from tulou_credit.convert import authorisations as to
 from tulou_credit.convert.values import name_of
+from tulou_credit.domain.privacy import masked_text
 from tulou_credit.operations import consent
 from tulou_credit.servicer.base import Context, Servicer, now
 
@@ -27,7 +28,8 @@ class ConsentServicer(Servicer, consent_service_pb2_grpc.ConsentServiceServicer)
                 session,
                 principal=principal,
                 grantee=wanted.grantee,
-                purpose=wanted.purpose,
+                # People write numbers into it, and a query names the same.
+                purpose=masked_text(wanted.purpose),
                 scope=frozenset(wanted.type_codes),
                 valid_from=valid_from,
                 valid_to=valid_to,

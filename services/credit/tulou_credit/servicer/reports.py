@@ -13,6 +13,7 @@ from tulou_chassis import paging
 from tulou_chassis.calls import current_principal
 from tulou_credit import report_queries
 from tulou_credit.convert import reports as to
+from tulou_credit.domain.privacy import masked_text
 from tulou_credit.operations import reports
 from tulou_credit.report_pdf import report_pdf
 from tulou_credit.servicer.base import Context, Servicer, now
@@ -31,7 +32,7 @@ class ReportServicer(Servicer, report_service_pb2_grpc.ReportServiceServicer):
                 session,
                 principal=principal,
                 subject_id=request.subject_id,
-                purpose=request.purpose,
+                purpose=masked_text(request.purpose),
                 now=now(),
                 house=self._house,
             )
