@@ -199,7 +199,7 @@ class Edge:
 
     def taken(self, content: bytes, by: Who = CLERK, **how: Any) -> import_pb2.ImportMetadata:
         """Uploads a file of rows and takes it in, as the worker would; gives what became of it."""
-        operation = self.upload("UploadImport", content, "text/csv", by=by, filename="处罚.csv", **how).operation
+        operation = self.upload("UploadImport", content, "text/csv", by=by, **{"filename": "处罚.csv"} | how).operation
         import_id = operation.name.removeprefix("imports/")
         imports.run(
             self.database,
