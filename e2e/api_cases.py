@@ -1,22 +1,27 @@
-"""API cases as data: reads cases/*.yaml and runs one case over one client (cases/README.md: how they are written)."""
+"""API cases as data: reads cases/** and runs one case over one client (cases/README.md: how they are written)."""
 
 import copy
+import csv
+import io
 import itertools
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from e2e import numbers
 from e2e.clients import Client, GrpcClient, HttpClient, Json, Refused
+from e2e.eventually import eventually
 from e2e.tokens import Fault, Tokens
 
 CASES: Final = Path(__file__).with_name("cases")
-REQUESTS: Final = CASES / "requests.yaml"
+REQUESTS: Final = "requests.yaml"
 PDF: Final = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
 _RUNS: Final = itertools.count(1)
 
@@ -59,9 +64,14 @@ class Outcome:
 
 
 @cache
-def read(path: Path) -> Any:
-    """A YAML file."""
-    return yaml.safe_load(path.read_text("utf-8"))
+def read(part: str) -> dict[str, Any]:
+    """What all files requests.yaml say under `part`: "people", "requests", "given" or "rows"."""
+    found: dict[str, Any] = {}
+    for path in sorted(CASES.rglob(REQUESTS)):
+        more = yaml.safe_load(path.read_text("utf-8")).get(part, {})
+        assert not found.keys() & more.keys(), f"{path} says again: {found.keys() & more.keys()}"
+        found |= more
+    return found
 
 
 def api_cases() -> list[ApiCase]:
@@ -70,11 +80,11 @@ def api_cases() -> list[ApiCase]:
 
 
 def _cases() -> Iterator[ApiCase]:
-    for path in sorted(CASES.glob("*.yaml")):
-        for entry in [] if path == REQUESTS else read(path):
+    for path in sorted(CASES.rglob("*.yaml")):
+        for entry in [] if path.name == REQUESTS else yaml.safe_load(path.read_text("utf-8")):
             entry = {"caller" if key == "as" else key: value for key, value in entry.items()}
             lists = {key: tuple(entry[key]) for key in ("given", "without", "only") if key in entry}
-            yield ApiCase(file=path.stem, **{**entry, **lists})
+            yield ApiCase(file=str(path.relative_to(CASES).with_suffix("")), **{**entry, **lists})
 
 
 class Run:
@@ -84,7 +94,8 @@ class Run:
         self._client = client
         self._tokens = tokens
         self._traceparent = traceparent
-        self._run = f"{next(_RUNS):04}"
+        self._serial = next(_RUNS)
+        self._run = f"{self._serial:04}"
         self._uuids: dict[str, str] = {}
         self._held: dict[tuple[str, str], str] = {}
         # Each top-level field of the answers so far.
@@ -93,8 +104,8 @@ class Run:
     def prepare(self, steps: tuple[Any, ...]) -> None:
         """Brings the city into the state a case starts from. Raises Refused where it should not be."""
         for step in steps:
-            if isinstance(step, str) and step in read(REQUESTS)["given"]:
-                self.prepare(tuple(read(REQUESTS)["given"][step]))
+            if isinstance(step, str) and step in read("given"):
+                self.prepare(tuple(read("given")[step]))
             else:
                 self._step({"call": step} if isinstance(step, str) else step)
 
@@ -130,7 +141,7 @@ class Run:
 
     def token(self, person: str, fault: Fault = "") -> str:
         """The person's token; the same subject all through the run."""
-        claims = read(REQUESTS)["people"][person]
+        claims = self.resolve(read("people")[person])
         if (person, fault) not in self._held:
             subject = f"{person.replace(' ', '-')}-{self._run}"
             self._held[person, fault] = self._tokens.token(**claims, sub=subject, fault=fault) if claims else ""
@@ -138,7 +149,7 @@ class Run:
 
     def body(self, rpc: str, change: Mapping[str, Any], without: tuple[str, ...] = ()) -> Json:
         """The RPC's valid request with these changes."""
-        body: Json = copy.deepcopy(read(REQUESTS)["requests"][rpc]["body"])
+        body: Json = copy.deepcopy(read("requests")[rpc]["body"])
         for path, value in change.items():
             holder, name = _place(body, path)
             holder[name] = value
@@ -156,7 +167,18 @@ class Run:
                     raise
             else:
                 assert "refused" not in step, f"{step['call']} was not refused"
+                if "until" in step:
+                    self._wait(step)
                 self.known[step.get("save", "")] = answer
+
+    def _wait(self, step: Mapping[str, Any]) -> None:
+        """Calls until the answer has what the step waits for."""
+
+        def look() -> bool:
+            self.do(step["call"], step.get("change"), caller=step.get("as", ""))
+            return all(self._value(path) == value for path, value in step["until"].items())
+
+        eventually(look)
 
     def _http(self, client: HttpClient, case: ApiCase, body: Json, token: str) -> Outcome:
         request = client.request(case.call, body)
@@ -178,6 +200,14 @@ class Run:
             return Outcome(refused.status, refused.http, {}, refused, headers or {})
         return Outcome("OK", 200 if isinstance(self._client, HttpClient) else None, answer, None, headers or {})
 
+    def _file(self, rows: Sequence[str]) -> bytes:
+        """A double-publicity file of these rows of requests.yaml."""
+        return csv_file([self.resolve(read("rows")[row]) for row in rows])
+
+    def _number(self, argument: str) -> int:
+        """Differs from run to run, and between the letters within one."""
+        return self._serial * 10 + (ord(argument) - ord("a") if argument else 0)
+
     def _unknown(self, path: str, token: str) -> Json:
         assert isinstance(self._client, GrpcClient)
         self._client.unknown(path, token=token)
@@ -188,6 +218,14 @@ class Run:
         match kind:
             case "run":
                 return self._run
+            case "person":
+                return numbers.person(self._number(argument))
+            case "firm":
+                return numbers.firm(self._number(argument))
+            case "day":
+                return (datetime.now(UTC) + timedelta(hours=8, days=int(argument or 0))).date().isoformat()
+            case "csv":
+                return self._file(argument.split(", "))
             case "uuid":
                 fresh = str(uuid.uuid4())
                 return self._uuids.setdefault(argument, fresh) if argument else fresh
@@ -208,8 +246,17 @@ class Run:
         return value
 
 
+def csv_file(rows: Sequence[Mapping[str, str]]) -> bytes:
+    """A CSV file with a heading."""
+    text, columns = io.StringIO(), {name: None for row in rows for name in row}
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
 def _usual(rpc: str) -> str:
-    return str(read(REQUESTS)["requests"][rpc]["as"])
+    return str(read("requests")[rpc]["as"])
 
 
 def _place(body: Json, path: str) -> tuple[Any, Any]:

@@ -4,9 +4,11 @@ Requests and answers are dicts of proto3 JSON in both. A file's content is bytes
 """
 
 import json
+import pkgutil
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -23,20 +25,32 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2  # type: ignore[import-untyped] # noqa: F401
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from tulou.approval.v1 import (
-    approval_service_pb2,
-    catalogue_service_pb2,
-    events_pb2,  # noqa: F401
-)
+from e2e import numbers
+from tulou_city.services import SERVICES
 
 SECONDS: Final = 40.0
 CHUNK: Final = 1024 * 1024
-METHODS: Final[Mapping[str, MethodDescriptor]] = {
-    method.name: method
-    for file in (approval_service_pb2, catalogue_service_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-}
+
+
+def _methods() -> dict[str, MethodDescriptor]:
+    """Every RPC by its name; of those with the same name in several services only that of the first is bare, as in
+    "WatchEvents" and "credit.WatchEvents"."""
+    found: dict[str, MethodDescriptor] = {}
+    for city_service in SERVICES:
+        package = import_module(f"tulou.{city_service.name}.v1")
+        # All of them are imported: what an Any holds must be known to be read out of it.
+        for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
+            module = import_module(f"{package.__name__}.{name}")
+            if not name.endswith("_pb2"):
+                continue
+            for service in module.DESCRIPTOR.services_by_name.values():
+                for method in service.methods:
+                    taken = method.name in found
+                    found[f"{city_service.name}.{method.name}" if taken else method.name] = method
+    return found
+
+
+METHODS: Final[Mapping[str, MethodDescriptor]] = _methods()
 STATUS_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 Json = dict[str, Any]
 
@@ -56,7 +70,14 @@ class Refused(Exception):
         self.locale: str = localized.get("locale", "")
         self.localized: str = localized.get("message", "")
         self.violations: list[Mapping[str, str]] = details.get("BadRequest", {}).get("fieldViolations", [])
-        super().__init__(f"{status} {http or ''} {self.reason} {self.message} {self.violations or ''}")
+        told = f"{status} {http or ''} {self.reason} {self.message} {self.violations or ''}"
+        assert not numbers.in_clear(str(error).encode()), f"a refusal tells a person's number: {told}"
+        super().__init__(told)
+
+
+def service_of(rpc: str) -> str:
+    """The city's service that an RPC or, by its full name, a method belongs to: "approval"."""
+    return (METHODS[rpc].containing_service.full_name if rpc in METHODS else rpc.lstrip("/")).split(".")[1]
 
 
 class Client(Protocol):
@@ -68,8 +89,8 @@ class Client(Protocol):
         """The answer. Raises Refused, and whatever the transport raises when nobody answers."""
         ...
 
-    def watch(self, body: Json, *, token: str) -> Generator[Json]:
-        """The events of WatchEvents as they come; ends when the caller stops reading."""
+    def watch(self, body: Json, *, token: str, rpc: str = "WatchEvents") -> Generator[Json]:
+        """The events as they come; ends when the caller stops reading."""
         ...
 
     def close(self) -> None:
@@ -103,9 +124,9 @@ class HttpClient:
         request.headers |= _metadata(token, language, traceparent)
         return self.answer(self.send(request))
 
-    def watch(self, body: Json, *, token: str) -> Generator[Json]:
+    def watch(self, body: Json, *, token: str, rpc: str = "WatchEvents") -> Generator[Json]:
         """See Client."""
-        request = self.request("WatchEvents", body)
+        request = self.request(rpc, body)
         with self._http.stream("GET", request.path, params=request.query, headers=_metadata(token)) as response:
             if response.status_code != 200:
                 response.read()
@@ -113,7 +134,7 @@ class HttpClient:
             assert response.headers["content-type"].startswith("text/event-stream")
             for line in response.iter_lines():
                 if line.startswith("data:"):
-                    yield json.loads(line.removeprefix("data:"))["event"]
+                    yield _event(json.loads(line.removeprefix("data:")))
 
     def close(self) -> None:
         """See Client."""
@@ -159,41 +180,44 @@ class HttpClient:
 
 
 class GrpcClient:
-    """gRPC: through the gateway as partners call, or straight to a service."""
+    """gRPC: through the gateway as partners call, or straight to the services whose addresses it has."""
 
     name = "grpc"
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, services: Mapping[str, str] | None = None) -> None:
         # Each client has connections of its own, as each partner has.
-        self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        addresses = {"": address, **(services or {})}
+        self._channels = {name: grpc.insecure_channel(where, options=options) for name, where in addresses.items()}
 
     def call(self, rpc: str, body: Json, *, token: str = "", language: str = "", traceparent: str = "") -> Json:
         """See Client."""
         method = METHODS[rpc]
-        path, codec = f"/{method.containing_service.full_name}/{rpc}", _codec(method)
+        path, codec, channel = _path(method), _codec(method), self._channel(rpc)
         metadata = tuple(_metadata(token, language, traceparent).items())
         try:
             if method.client_streaming:
                 pieces = _pieces(method, body)
-                return _json(self._channel.stream_unary(path, **codec)(pieces, timeout=SECONDS, metadata=metadata))
+                return _json(channel.stream_unary(path, **codec)(pieces, timeout=SECONDS, metadata=metadata))
             request = _message(method, body)
             if method.server_streaming:
                 parts: list[HttpBody] = list(
-                    self._channel.unary_stream(path, **codec)(request, timeout=SECONDS, metadata=metadata)
+                    channel.unary_stream(path, **codec)(request, timeout=SECONDS, metadata=metadata)
                 )
-                return {"contentType": parts[0].content_type, "data": b"".join(part.data for part in parts)}
-            return _json(self._channel.unary_unary(path, **codec)(request, timeout=SECONDS, metadata=metadata))
+                media_type = parts[0].content_type.partition(";")[0] if parts else ""
+                return {"contentType": media_type, "data": b"".join(part.data for part in parts)}
+            return _json(channel.unary_unary(path, **codec)(request, timeout=SECONDS, metadata=metadata))
         except grpc.RpcError as error:
             raise _refused(error) from None
 
-    def watch(self, body: Json, *, token: str) -> Generator[Json]:
+    def watch(self, body: Json, *, token: str, rpc: str = "WatchEvents") -> Generator[Json]:
         """See Client."""
-        method = METHODS["WatchEvents"]
-        stream = self._channel.unary_stream(f"/{method.containing_service.full_name}/WatchEvents", **_codec(method))
+        method = METHODS[rpc]
+        stream = self._channel(rpc).unary_stream(_path(method), **_codec(method))
         call = stream(_message(method, body), timeout=SECONDS, metadata=tuple(_metadata(token).items()))
         try:
             for message in call:
-                yield _json(message)["event"]
+                yield _event(_json(message))
         except grpc.RpcError as error:
             raise _refused(error) from None
         finally:
@@ -202,14 +226,28 @@ class GrpcClient:
     def unknown(self, path: str, *, token: str) -> None:
         """Calls a method that no proto knows. Raises Refused."""
         try:
-            call: Any = self._channel.unary_unary(path)
+            call: Any = self._channel(path).unary_unary(path)
             call(b"", timeout=SECONDS, metadata=tuple(_metadata(token).items()))
         except grpc.RpcError as error:
             raise _refused(error) from None
 
     def close(self) -> None:
         """See Client."""
-        self._channel.close()
+        for channel in self._channels.values():
+            channel.close()
+
+    def _channel(self, rpc: str) -> grpc.Channel:
+        return self._channels.get(service_of(rpc)) or self._channels[""]
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def _event(message: Json) -> Json:
+    event: Json = message["event"]
+    assert not numbers.in_clear(str(event).encode()), f"an event tells a person's number: {event['type']}"
+    return event
 
 
 def _metadata(token: str, language: str = "", traceparent: str = "") -> dict[str, str]:

@@ -2,34 +2,43 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any, Final
 
 import pytest
 
 from e2e.api_cases import ApiCase, Outcome, Run, api_cases
-from e2e.clients import METHODS, Client, GrpcClient, HttpClient
+from e2e.clients import METHODS, Client, GrpcClient, HttpClient, service_of
 from e2e.providers.cities import Cities, Database
 from e2e.tokens import Tokens
-from tulou.approval.v1.error_reason_pb2 import ErrorReason
-from tulou.type.v1.error_reason_pb2 import CommonErrorReason
 from tulou_city.layout import HOST, City
 from tulou_city.services import SERVICES
 
 CASES: Final = api_cases()
 # HTTP on SQLite, straight gRPC on PostgreSQL: between them every case meets both databases.
 DATABASES: Final[Mapping[str, Database]] = {"http": "sqlite", "grpc": "sqlite", "direct": "postgresql"}
+
+
+def _reasons(module: str, enum: str, prefix: str) -> set[str]:
+    return {name.removeprefix(prefix) for name in getattr(import_module(module), enum).keys()[1:]}
+
+
+# By domain.
 REASONS: Final[Mapping[str, set[str]]] = {
-    "tulou": {name.removeprefix("COMMON_ERROR_REASON_") for name in CommonErrorReason.keys()[1:]},
-    "approval.tulou": {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:]},
+    "tulou": _reasons("tulou.type.v1.error_reason_pb2", "CommonErrorReason", "COMMON_ERROR_REASON_"),
+    **{
+        f"{service.name}.tulou": _reasons(f"tulou.{service.name}.v1.error_reason_pb2", "ErrorReason", "ERROR_REASON_")
+        for service in SERVICES
+    },
 }
 # What no request can bring about in a healthy city today.
 OUT_OF_REACH: Final = {
-    "INTERNAL": "takes a fault of the service",
-    "UNAVAILABLE": "takes a stopped service",
-    "DEADLINE_EXCEEDED": "takes a slow service",
-    "RATE_LIMITED": "would slow every other test; the gateway's own tests have it",
-    "EXTENSION_TOO_LATE": "takes twenty working days; the approval service's own tests have it",
-    "TOO_MANY_FILES": "takes two hundred uploads; the approval service's own tests have it",
+    ("tulou", "INTERNAL"): "takes a fault of the service",
+    ("tulou", "UNAVAILABLE"): "takes a stopped service",
+    ("tulou", "DEADLINE_EXCEEDED"): "takes a slow service",
+    ("tulou", "RATE_LIMITED"): "would slow every other test; the gateway's own tests have it",
+    ("approval.tulou", "EXTENSION_TOO_LATE"): "takes twenty working days; the approval service's own tests have it",
+    ("approval.tulou", "TOO_MANY_FILES"): "takes two hundred uploads; the approval service's own tests have it",
 }
 
 Connect = Callable[[str], tuple[Client, Tokens]]
@@ -57,7 +66,8 @@ def connect(cities: Cities) -> Iterator[Connect]:
 def client_of(city: City, transport: str) -> Client:
     if transport == "http":
         return HttpClient(city.url)
-    return GrpcClient(f"{HOST}:{city.port + (SERVICES[0].grpc_offset if transport == 'direct' else 0)}")
+    services = {service.name: f"{HOST}:{city.port + service.grpc_offset}" for service in SERVICES}
+    return GrpcClient(f"{HOST}:{city.port}", services=services if transport == "direct" else None)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +158,12 @@ def test_a_case_that_leaves_a_transport_out_says_why() -> None:
 
 
 def test_every_rpc_has_a_case() -> None:
-    # It never ends; the journeys read from it.
-    assert {case.call for case in CASES if case.call} >= METHODS.keys() - {"WatchEvents"}
+    # They never end; the journeys read from them.
+    assert {case.call for case in CASES if case.call} >= METHODS.keys() - {"WatchEvents", "credit.WatchEvents"}
 
 
 def test_every_reason_for_a_refusal_has_a_case() -> None:
-    shown = {case.expect.get("reason") for case in CASES}
-    known = set().union(*REASONS.values())
+    told = [(case.call, case.expect["reason"]) for case in CASES if "reason" in case.expect]
+    shown = {("tulou" if reason in REASONS["tulou"] else f"{service_of(rpc)}.tulou", reason) for rpc, reason in told}
+    known = {(domain, reason) for domain, reasons in REASONS.items() for reason in reasons}
     assert known - shown == OUT_OF_REACH.keys()

@@ -26,7 +26,17 @@ class Tokens:
         self._key: rsa.RSAPrivateKey = key
         self._kid: str = json.loads((secrets / "jwks.json").read_text())["keys"][0]["kid"]
 
-    def token(self, *, role: str, sub: str, org: str = "", region: str = "3506", fault: Fault = "") -> str:
+    def token(
+        self,
+        *,
+        role: str,
+        sub: str,
+        org: str = "",
+        region: str = "3506",
+        identity: str = "",
+        name: str = "",
+        fault: Fault = "",
+    ) -> str:
         """A token that is good for the test, or bad in one way."""
         now = int(time.time())
         claims: dict[str, Any] = {
@@ -38,7 +48,8 @@ class Tokens:
             "roles": [role],
             "org": org,
             "region": region,
-            "name": sub,
+            "name": name or sub,
+            "identity": identity,
         }
         headers = {"kid": self._kid}
         key = self._key
