@@ -1,4 +1,4 @@
-"""Measures how the city starts, and how fast it is beside a hand-written floor on PostgreSQL and SQLite.
+"""Measures how the city starts, and how fast it is beside hand-written floors on PostgreSQL and SQLite.
 
 Everything is asked in turn, round after round, so that what slows the machine for a while slows all alike. A ratio is
 the median of the rounds' ratios, each to the floor of its own round. Prints tables and writes var/bench.json.
@@ -9,14 +9,13 @@ import asyncio
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from shutil import which
 from typing import Final
@@ -25,28 +24,18 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import starts
+from bench import credit, credit_import, starts
 from bench.load import OPERATIONS, OverGrpc, OverHttp, Sample, Target, World
+from bench.results import FLOOR, Result, print_results, results_of
 from bench.stage import Stage, staged, world
 from e2e.providers.servers import databases
 from tulou.approval.v1 import approval_service_pb2 as pb
 from tulou_city.layout import ROOT
 
-FLOOR: Final = "floor"
+PARTS: Final = ("starts", "approval", "credit")
 # More than a page of them for every caller.
 CASES_EACH: Final = 25
 out = Console(highlight=False)
-
-
-@dataclass(frozen=True)
-class Result:
-    """One target's figures for one operation: medians over the rounds."""
-
-    database: str
-    operation: str
-    target: str
-    ratio: float
-    sample: Sample
 
 
 async def compare(database: str, stage: Stage, *, rounds: int, seconds: float) -> list[Result]:
@@ -72,10 +61,7 @@ async def compare(database: str, stage: Stage, *, rounds: int, seconds: float) -
                     sample = await targets[name].measure(operation, seconds if turn else 1)
                 if turn:
                     found[operation, name].append(sample)
-    return [
-        Result(database, operation, name, _ratio(samples, found[operation, FLOOR]), _median(samples))
-        for (operation, name), samples in found.items()
-    ]
+    return results_of(database, found)
 
 
 async def _file_cases(people: World, ours: OverGrpc) -> None:
@@ -93,14 +79,6 @@ async def _check_equal(people: World, floor: OverGrpc, ours: OverGrpc) -> None:
     pages = [list(pb.ListCasesResponse.FromString(await one.ask("list", caller, page)).cases) for one in (floor, ours)]
     if cases[0] != cases[1] or pages[0] != pages[1]:
         raise SystemExit(f"The floor answers otherwise than the service:\n{cases[0]}\nand\n{cases[1]}")
-
-
-def _ratio(samples: list[Sample], floor: list[Sample]) -> float:
-    return statistics.median(one.rate / base.rate for one, base in zip(samples, floor, strict=True))
-
-
-def _median(samples: list[Sample]) -> Sample:
-    return Sample(**{name: statistics.median(getattr(one, name) for one in samples) for name in Sample.__annotations__})
 
 
 @contextmanager
@@ -125,21 +103,12 @@ def postgresql(folder: Path) -> Iterator[str]:
         holder.wait()
 
 
-def print_results(results: list[Result]) -> None:
-    """The comparison as a table."""
-    table = Table("database", "operation", "asked", "per second", "of the floor", "p50 ms", "p95 ms", "p99 ms")
-    for result in results:
-        sample = result.sample
-        first = result.target == FLOOR
-        table.add_row(
-            result.database if first and result.operation == OPERATIONS[0] else "",
-            result.operation if first else "",
-            result.target,
-            f"{sample.rate:,.0f}",
-            f"{result.ratio:.2f}",
-            *(f"{value:.1f}" for value in (sample.p50, sample.p95, sample.p99)),
-            end_section=result.target == results[-1].target,
-        )
+def print_imports(found: list[credit_import.Imported]) -> None:
+    """Rows a second as a table."""
+    table = Table("import, rows a second", "new", "of the floor", "sent again", "floor")
+    for one in found:
+        values = (f"{one.new:,.0f}", f"{one.new / one.floor:.2f}", f"{one.again:,.0f}", f"{one.floor:,.0f}")
+        table.add_row(one.database, *values)
     out.print(table)
 
 
@@ -165,38 +134,63 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (%(default)s)")
     parser.add_argument("--seconds", type=int, default=2, help="length of one measurement (%(default)s)")
-    parser.add_argument("--no-starts", action="store_true", help="leave out the starts of a fresh clone")
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part, more than once for more (all)")
     given = parser.parse_args()
     memory = psutil.virtual_memory().total / 2**30
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
     out.print(f"On {machine}; everything, the callers too, runs on it.")
     if not which("wrk"):
         out.print("wrk is missing (Debian package wrk): httpx asks the gateway, and is itself what is slow then.")
-    started = None if given.no_starts else starts.measure(out)
+    parts = given.only or PARTS
+    started = starts.measure(out) if "starts" in parts else None
     results: list[Result] = []
+    imported: list[credit_import.Imported] = []
     with tempfile.TemporaryDirectory(prefix="tulou-bench-") as name:
         folder = Path(name)
         # PostgreSQL runs as a user of its own and must be able to pass through.
         folder.chmod(0o711)
-        for database in ("PostgreSQL", "SQLite"):
+        for database in ("PostgreSQL", "SQLite") if "approval" in parts else ():
             place = folder / database
             with postgresql(folder) if database == "PostgreSQL" else _sqlite(place) as url, staged(url, place) as stage:
                 results += asyncio.run(compare(database, stage, rounds=given.rounds, seconds=given.seconds))
                 loaded = starts.total(starts.memory(stage.traced))
                 out.print(f"Memory after the load on {database}: {_memory(loaded)}")
-    print_results(results)
+        if "credit" in parts:
+            found, imported = _credit(folder, rounds=given.rounds, seconds=given.seconds)
+            results += found
+    print_results(out, results)
+    print_imports(imported)
     if started:
         print_starts(started)
     report = {
         "machine": machine,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "starts": asdict(started) if started else None,
+        "load": os.getloadavg(),
         "results": [asdict(result) for result in results],
+        "imports": [asdict(each) for each in imported],
     }
     path = ROOT / "var/bench.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(report, indent=2))
     out.print(f"Written to {path}")
+
+
+def _credit(folder: Path, *, rounds: int, seconds: float) -> tuple[list[Result], list[credit_import.Imported]]:
+    """Checks and searches on PostgreSQL, filled; imports into it, and into an empty SQLite."""
+    file = folder / "licences.csv"
+    credit_import.write_file(file)
+    place = folder / "credit"
+    place.mkdir(mode=0o711)
+    with postgresql(place) as url:
+        city = credit.prepared(url, place)
+        with credit.staged(city) as stage:
+            results = asyncio.run(credit.compare(stage, out, rounds=rounds, seconds=seconds))
+        with out.status("Imports"):
+            imported = [credit_import.measure("PostgreSQL", city, file)]
+    with _sqlite(folder / "credit-sqlite") as url, out.status("Imports"):
+        city = credit.prepared(url, folder / "credit-sqlite")
+        return results, [*imported, credit_import.measure("SQLite", city, file)]
 
 
 @contextmanager

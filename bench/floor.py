@@ -184,8 +184,8 @@ def _case(row: Row, *, with_form: bool = True) -> case_pb2.Case:
             agent_name=row["agent_name"],
         ),
         extended=bool(row["extended"]),
-        create_time=_instant(row["created_at"]),
-        update_time=_instant(row["updated_at"]),
+        create_time=instant(row["created_at"]),
+        update_time=instant(row["updated_at"]),
         etag=f"v{row['version']}",
         allowed_actions=DRAFT_ACTIONS,
         handling=case_pb2.CaseHandling.Value(f"CASE_HANDLING_{row['handling']}"),
@@ -195,13 +195,16 @@ def _case(row: Row, *, with_form: bool = True) -> case_pb2.Case:
     return case
 
 
-def _instant(value: datetime | str) -> Timestamp:
+def instant(value: datetime | str) -> Timestamp:
+    """What the database gave, as a message."""
     # SQLite keeps texts.
     since = (datetime.fromisoformat(f"{value}+00:00") if isinstance(value, str) else value) - EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
-async def _postgresql(url: str) -> tuple[Scope, Scope]:
+async def postgresql(url: str) -> tuple[Scope, Scope]:
+    """What gives connections for reading, and what gives them with a transaction."""
+
     async def keep(connection: object) -> None:
         """Nothing a statement here does outlives it, so the pool need not ask the server to forget."""
 
@@ -261,7 +264,7 @@ async def _sqlite(path: str) -> tuple[Scope, Scope]:
 
 async def _serve(address: str, url: str) -> None:
     sqlite = url.removeprefix("sqlite:///")
-    reading, writing = await (_postgresql(url) if sqlite == url else _sqlite(sqlite))
+    reading, writing = await (postgresql(url) if sqlite == url else _sqlite(sqlite))
     server = grpc.aio.server()
     # The other RPCs it does not have.
     floor = Floor(reading, writing)  # type: ignore[abstract]

@@ -108,7 +108,7 @@ class OverGrpc:
         async def ask(caller: Caller) -> bytes:
             return await self.ask(operation, caller, self._world.request(operation, caller))
 
-        return await _measure(ask, self._world.callers, seconds)
+        return await ask_on(ask, self._world.callers, seconds)
 
     async def close(self) -> None:
         """See Target."""
@@ -139,7 +139,7 @@ class OverHttp:
         """See Target."""
         if which("wrk"):
             return await asyncio.to_thread(self._wrk, operation, seconds)
-        return await _measure(lambda caller: self._ask(operation, caller), self._world.callers, seconds)
+        return await ask_on(lambda caller: self._ask(operation, caller), self._world.callers, seconds)
 
     def _wrk(self, operation: str, seconds: float) -> Sample:
         with TemporaryDirectory() as folder:
@@ -171,7 +171,8 @@ class OverHttp:
         await self._client.aclose()
 
 
-async def _measure(ask: Callable[[Caller], Awaitable[object]], callers: Sequence[Caller], seconds: float) -> Sample:
+async def ask_on(ask: Callable[[Caller], Awaitable[object]], callers: Sequence[Caller], seconds: float) -> Sample:
+    """Lets every caller ask again and again for so long."""
     times: list[float] = []
     begin = time.perf_counter() + WARM_SECONDS
     end = begin + seconds
