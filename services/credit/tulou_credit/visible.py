@@ -9,7 +9,7 @@ from tulou_chassis.principals import Principal
 from tulou_credit import queries
 from tulou_credit.domain.consent import negative_is_visible
 from tulou_credit.domain.measures import Standing
-from tulou_credit.domain.records import RecordState
+from tulou_credit.domain.records import RecordState, civil_date
 from tulou_credit.domain.standings import ended_on, standing_of
 from tulou_credit.domain.subjects import SubjectKind, name_key
 from tulou_credit.models import QueryLog, Record, RecordVersion, Subject
@@ -85,8 +85,8 @@ def queried(
 ) -> Sequence[tuple[RecordVersion, Record]]:
     """The records that an answered query may show, newest decisions first.
 
-    To others than the subject none that was repaired or withdrawn, which are no more to be used (信用修复管理办法), and
-    no negative one after five years from its end (沪信用 art. 35).
+    Whatever day others than the subject ask about: none that is repaired or withdrawn by now, which are no more to be
+    used (信用修复管理办法), and no negative one after five years from its end (沪信用 art. 35).
     """
     found = queries.as_of(
         session,
@@ -97,7 +97,7 @@ def queried(
         limit=limit,
         types=log.record_types,
     )
-    return found if own else [each for each in found if _may_be_used(*each, on, house)]
+    return found if own else [each for each in found if _may_be_used(session, *each, civil_date(log.asked_at), house)]
 
 
 def check_grade_asker(session: Session, *, principal: Principal, subject_id: str, house: House) -> None:
@@ -118,8 +118,11 @@ def _has_part(session: Session, principal: Principal, record: Record, house: Hou
     return sent or owns(session, principal=principal, subject_id=record.subject_id, house=house)
 
 
-def _may_be_used(version: RecordVersion, record: Record, on: date, house: House) -> bool:
-    if record.state != RecordState.CURRENT or (version.lifted_on is not None and version.lifted_on <= on):
+def _may_be_used(session: Session, version: RecordVersion, record: Record, today: date, house: House) -> bool:
+    newest = version
+    if version.number != record.newest:
+        newest = session.get_one(RecordVersion, (record.id, record.newest))
+    if record.state != RecordState.CURRENT or (newest.lifted_on is not None and newest.lifted_on <= today):
         return False
     standing = standing_of(version.type_code, severity=version.severity, content=version.content)
     if standing in (None, Standing.GOOD):
@@ -128,4 +131,4 @@ def _may_be_used(version: RecordVersion, record: Record, on: date, house: House)
         ended: date | None = version.decided_on
     else:
         ended = ended_on(version.content) or (version.valid_to and version.valid_to - timedelta(days=1))
-    return negative_is_visible(ended_on=ended, on=on, calendar=house.calendar)
+    return negative_is_visible(ended_on=ended, on=today, calendar=house.calendar)

@@ -8,6 +8,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tulou_chassis.violations import InvalidFields, Violation
 from tulou_credit.domain.records import civil_date
 
 
@@ -49,9 +50,13 @@ def time_to_proto(time: datetime | None) -> Timestamp | None:
     return stamp
 
 
-def time_or_now(stamp: Timestamp, *, given: bool, now: datetime) -> datetime:
-    """The instant of a field, or `now` where it was not given."""
-    return stamp.ToDatetime(UTC) if given else now
+def time_or_now(stamp: Timestamp, *, given: bool, now: datetime, field: str) -> datetime:
+    """The instant of a field, or `now` where it was not given. Raises InvalidFields where it is beyond all days."""
+    try:
+        return stamp.ToDatetime(UTC) if given else now
+    except (ValueError, OverflowError):
+        zh, en = "须在公元 1 年至 9999 年之间。", "In the years 1 to 9999."
+        raise InvalidFields([Violation(field, "range", zh, en)]) from None
 
 
 def struct_to_proto(content: Mapping[str, Any]) -> Struct:

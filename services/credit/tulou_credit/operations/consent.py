@@ -27,6 +27,7 @@ from tulou_credit.wiring import House
 
 # Of one grantor to one grantee; those that end last are looked at.
 _LOOKED_AT: Final = 200
+_LAST_DAY: Final = date(2099, 12, 31)
 
 
 class QueryDenied(Exception):
@@ -227,6 +228,8 @@ def _judged(row: Authorisation) -> consent.Authorisation:
 
 
 def _term(valid_from: date, valid_to: date, today: date, house: House) -> list[Violation]:
+    if valid_from > _LAST_DAY:
+        return [Violation("valid_from", "range", "不得晚于 2099-12-31。", "Not after 2099-12-31.")]
     if valid_to < valid_from:
         return [Violation("valid_to", "after_valid_from", "截止日期早于起始日期。", "It ends before it begins.")]
     if valid_to < today:

@@ -29,6 +29,8 @@ from tulou_credit.servicer.base import Context, Servicer, now
 from tulou_credit.wiring import House
 
 PAGE: Final = 500
+# Of the column.
+LAST_ROW: Final = 2**31 - 1
 
 
 class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
@@ -169,7 +171,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
         def transaction(session: Session) -> pb.RerunQuarantineResponse:
             _own_import(session, request.import_id, source)
             done = quarantine.rerun(
-                session, import_id=request.import_id, after=request.after, now=now(), house=self._house
+                session, import_id=request.import_id, after=min(request.after, LAST_ROW), now=now(), house=self._house
             )
             return pb.RerunQuarantineResponse(taken=done.taken, still_wrong=done.still_wrong, last=done.last or 0)
 

@@ -1,7 +1,7 @@
 """The gRPC edge of records and of the queries for them."""
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from sqlmodel import Session
@@ -39,7 +39,7 @@ class CreditServicer(SubjectServicer):
     async def ListRecords(self, request: pb.ListRecordsRequest, context: Context) -> pb.ListRecordsResponse:
         at = now()
         on = day_or_today(request.on, at)
-        known_at = time_or_now(request.known_time, given=request.HasField("known_time"), now=at)
+        known_at = _known_at(request, at)
         size = paging.page_size(request, default=20)
         after = paging.date_key(request)
 
@@ -67,7 +67,7 @@ class CreditServicer(SubjectServicer):
     async def QueryRecords(self, request: pb.QueryRecordsRequest, context: Context) -> pb.QueryRecordsResponse:
         principal, at = current_principal(), now()
         on = day_or_today(request.on, at)
-        known_at = time_or_now(request.known_time, given=request.HasField("known_time"), now=at)
+        known_at = _known_at(request, at)
 
         def transaction(session: Session) -> pb.QueryRecordsResponse:
             log = consent.open_query(
@@ -186,3 +186,7 @@ class CreditServicer(SubjectServicer):
             self._database, source=NAME, region=region, after=request.after, types=list(request.types)
         ):
             yield pb.WatchEventsResponse(event=event)
+
+
+def _known_at(request: pb.ListRecordsRequest | pb.QueryRecordsRequest, at: datetime) -> datetime:
+    return time_or_now(request.known_time, given=request.HasField("known_time"), now=at, field="known_time")
