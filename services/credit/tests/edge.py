@@ -17,6 +17,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage
 from google.rpc.status_pb2 import Status
+from sqlmodel import func, select
 
 from services.credit.tests.hostile.recipes import PENALTY, PENALTY_HEADER, csv_file
 from services.credit.tests.store import firm, person
@@ -237,7 +238,8 @@ class Edge:
 
     def rows(self, table: type[Any], *where: Any) -> int:
         """How many rows a table has."""
-        return self.database.read(lambda session: session.query(table).filter(*where).count())
+        query = select(func.count()).select_from(table).where(*where)
+        return self.database.read(lambda session: session.exec(query).one())
 
     def _metadata(self, by: Who | str | None, lang: str) -> list[tuple[str, str]]:
         if isinstance(by, Who):

@@ -34,9 +34,8 @@ def lists(each_edge: Edge) -> dict[str, Asked]:
     company, _ = edge.breach(subject_name="分页茶厂")
     subject_id = edge.own(company)
     for number in range(ROWS):
-        edge.ask(
-            "RegisterSubject", by=CLERK, kind="SUBJECT_KIND_ORGANISATION", code=firm(), name=f"一样的名称{number % 2}"
-        )
+        alike = {"kind": "SUBJECT_KIND_ORGANISATION", "code": firm(), "name": f"一样的名称{number % 2}"}
+        edge.ask("RegisterSubject", by=CLERK, **alike)
         honour = entry(company.identity, "HONOUR", source_key=f"H{number}", subject_name="分页茶厂")
         edge.ask("PutRecord", by=department, **honour)
         granted = authorisation(purpose=f"贷款{number}", type_codes=["HONOUR"])
