@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import Column, Index, Integer, String
+from sqlalchemy import Column, Index, Integer, String, text
 from sqlmodel import Field, SQLModel
 
 from tulou_chassis.tables import Serial, UtcDateTime
@@ -49,6 +49,10 @@ class Subject(SQLModel, table=True):
     __table_args__ = (
         Index("ix_credit_subject_name", "name_key", "id"),
         Index("ix_credit_subject_region", "region_code", "name_key", "id"),
+        # Finds a part of a name by its characters. SQLite has no such index and reads all names.
+        Index("ix_credit_subject_characters", text("string_to_array(name_key, NULL)"), postgresql_using="gin").ddl_if(
+            dialect="postgresql"
+        ),
     )
 
 
