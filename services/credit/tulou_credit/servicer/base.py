@@ -9,6 +9,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from tulou_chassis.db import Database
+from tulou_chassis.errors import UNAVAILABLE, Refusal
 from tulou_credit.wiring import House
 
 # What grpc.aio hands to a method; nothing of it is used, since the guards have taken from it what counts.
@@ -25,13 +26,20 @@ class Servicer:
         self._house = house
 
     async def _write(self, operation: Callable[[Session], R]) -> R:
-        """Runs the operation in a transaction, again where another one made or changed the same rows meanwhile."""
+        """Runs the operation in a transaction, again where another one made or changed the same rows meanwhile.
+
+        Raises what the operation raises, and Refusal where others were faster each time.
+        """
         for _ in range(TRIES - 1):
             try:
                 return await self._database.write(operation)
             except (IntegrityError, StaleDataError):
                 continue
-        return await self._database.write(operation)
+        try:
+            return await self._database.write(operation)
+        except (IntegrityError, StaleDataError):
+            # So many write the same row that one more try would not be the last either.
+            raise Refusal(UNAVAILABLE) from None
 
 
 def now() -> datetime:
