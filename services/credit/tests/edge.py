@@ -297,7 +297,7 @@ def entry(code: str, type_code: str = "ABNORMAL_LIST", **changes: Any) -> dict[s
         "source_key": f"{type_code}-1",
         "valid_from": days_ago(100),
         "organ_name": "漳州市市场监督管理局",
-        "content": CONTENTS[type_code],
+        "content": CONTENTS.get(type_code, {}),
     } | changes
 
 
