@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 import pytest
 
+from e2e.leaks import leaks
 from e2e.providers.servers import OWNER, databases, server, vhost
 from tulou_city import prepare, supervise
 from tulou_city.layout import City
@@ -59,7 +60,10 @@ def running_city(*, database: Database = "sqlite", bus: Bus = "in-process", **en
 
 @contextmanager
 def new_city(*, database: Database = "sqlite", bus: Bus = "in-process") -> Iterator[City]:
-    """Gives a city that is not started, on free ports; in the end ends what runs of it and removes its folder."""
+    """Gives a city that is not started, on free ports; in the end ends what runs of it and removes its folder.
+
+    Where numbers of persons stand in clear in what it leaves behind, the test fails.
+    """
     with ExitStack() as stack:
         var = Path(tempfile.mkdtemp(prefix="tulou-city-"))
         stack.callback(shutil.rmtree, var, ignore_errors=True)
@@ -73,6 +77,8 @@ def new_city(*, database: Database = "sqlite", bus: Bus = "in-process") -> Itera
         _reap_if_the_run_dies()
         stack.callback(supervise.stop, city)
         yield city
+        supervise.stop(city)
+        assert not (found := leaks(city)), f"numbers of persons in clear: {found}"
 
 
 def run_city(*arguments: str, city: City, **environment: str) -> subprocess.CompletedProcess[str]:
