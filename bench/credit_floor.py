@@ -21,16 +21,16 @@ from tulou_credit.domain.standings import ended_on, standing_of
 
 # Gravest first.
 STANDINGS: Final = ("SERIOUS", "BAD", "GOOD")
-SUBJECT: Final = "SELECT id FROM credit_subject WHERE code = $1"
-MOVING: Final = """
-SELECT v.record_id, v.type_code, v.severity, v.decided_on, r.disputed,
+CHECKED: Final = """
+SELECT s.id, v.record_id, v.type_code, v.severity, v.decided_on, r.disputed,
     CASE WHEN v.type_code != 'PENALTY' THEN v.content END AS content
-FROM credit_record_version v JOIN credit_record r ON r.id = v.record_id
-WHERE v.subject_id = $1 AND v.known_to IS NULL
+FROM credit_subject s LEFT JOIN (credit_record_version v JOIN credit_record r ON r.id = v.record_id)
+    ON v.subject_id = s.id AND v.known_to IS NULL
     AND v.type_code IN ('ABNORMAL_LIST', 'COMPLIANCE', 'HONOUR', 'JUDGMENT', 'PENALTY', 'PROMISE', 'SERIOUS_LIST')
     AND v.valid_from <= $2 AND (v.valid_to IS NULL OR v.valid_to > $2)
     AND v.public_from <= $2 AND (v.public_until IS NULL OR v.public_until >= $2)
     AND (v.lifted_on IS NULL OR v.lifted_on > $2)
+WHERE s.code = $1
 ORDER BY v.decided_on, v.record_id
 """
 MEASURES: Final = """
@@ -54,19 +54,16 @@ class Floor(credit_service_pb2_grpc.CreditServiceServicer):
     async def CheckSubject(self, request: pb.CheckSubjectRequest, context: Any) -> pb.CheckSubjectResponse:
         today = datetime.now(SHANGHAI).date()
         async with self._reading() as run:
-            subjects = await run(SUBJECT, request.code)
-            if not subjects:
-                return pb.CheckSubjectResponse()
-            answer = pb.CheckSubjectResponse(subject_id=subjects[0]["id"], standing=measure_pb2.STANDING_NONE)
-            moving = await run(MOVING, subjects[0]["id"], today)
+            rows = await run(CHECKED, request.code, today)
             by_standing: dict[str, list[Row]] = {}
-            for row in moving:
+            for row in rows:
                 content = json.loads(row["content"]) if row["content"] else {}
-                standing = standing_of(row["type_code"], severity=row["severity"], content=content)
+                standing = row["record_id"] and standing_of(row["type_code"], severity=row["severity"], content=content)
                 if standing and (ended_on(content) or date.max) > today:
                     by_standing.setdefault(standing, []).append(row)
             measures = await run(MEASURES, today) if by_standing else []
         gravest = next((each for each in STANDINGS if each in by_standing), "NONE")
+        answer = pb.CheckSubjectResponse(subject_id=rows[0]["id"] if rows else "")
         answer.standing = measure_pb2.Standing.Value(f"STANDING_{gravest}")
         for measure in measures:
             purposes = json.loads(measure["purposes"])

@@ -36,7 +36,7 @@ SEED: Final = 3506
 SUBJECTS: Final = 300_000
 RECORDS: Final = 1_000_000
 # Subjects of a block.
-BLOCK: Final = 5_000
+BLOCK: Final = 6_000
 FIRST_DAY, DAYS = date(2019, 7, 1), 2_460
 # Parents before children.
 TABLES: Final = (Subject, FormerName, Record, RecordVersion, HistoryRecord)

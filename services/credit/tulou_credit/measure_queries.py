@@ -1,13 +1,14 @@
 """What moves a subject's standing, and the measures that apply by it."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
-from sqlalchemy import bindparam, case, or_
+from sqlalchemy import Text, and_, bindparam, case, cast, or_
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -26,35 +27,49 @@ from tulou_credit.wiring import House
 _RECORDS: Final = Record.__table__  # type: ignore[attr-defined]
 _VERSIONS: Final = RecordVersion.__table__  # type: ignore[attr-defined]
 _DAY: Final = bindparam("day", type_=_VERSIONS.c.decided_on.type)
-# Unpublished records must not be applied (沪信用 art. 32). A penalty moves by its severity: its content is not read.
-_MOVING: Final = Hot(
-    select_columns(
-        _VERSIONS.c.record_id,
-        _VERSIONS.c.type_code,
-        _VERSIONS.c.severity,
-        _VERSIONS.c.decided_on,
-        _RECORDS.c.disputed,
-        case((_VERSIONS.c.type_code != "PENALTY", _VERSIONS.c.content)).label("content"),
-    )
-    .join(_RECORDS, _RECORDS.c.id == _VERSIONS.c.record_id)
-    .where(
-        _VERSIONS.c.subject_id == bindparam("subject_id"),
-        _VERSIONS.c.known_to.is_(None),
-        _VERSIONS.c.type_code.in_([bindparam(None, code) for code in MOVING]),
-        _VERSIONS.c.valid_from <= _DAY,
-        or_(_VERSIONS.c.valid_to.is_(None), _VERSIONS.c.valid_to > _DAY),
-        _VERSIONS.c.public_from <= _DAY,
-        or_(_VERSIONS.c.public_until.is_(None), _VERSIONS.c.public_until >= _DAY),
-        or_(_VERSIONS.c.lifted_on.is_(None), _VERSIONS.c.lifted_on > _DAY),
-    )
-    .order_by(_VERSIONS.c.decided_on, _VERSIONS.c.record_id)
-)
 _SUBJECTS: Final = Subject.__table__  # type: ignore[attr-defined]
-_BY_CODE: Final = Hot(select_columns(_SUBJECTS.c.id).where(_SUBJECTS.c.code == bindparam("code")))
-_BY_NUMBER: Final = Hot(select_columns(_SUBJECTS.c.id).where(_SUBJECTS.c.number_index == bindparam("code")))
+_SHOWN: Final = (
+    _VERSIONS.c.record_id,
+    _VERSIONS.c.type_code,
+    _VERSIONS.c.severity,
+    _VERSIONS.c.decided_on,
+    _RECORDS.c.disputed,
+    # A penalty moves by its severity: its content is not read.
+    case((_VERSIONS.c.type_code != "PENALTY", _VERSIONS.c.content)).label("content"),
+)
+_BOTH: Final = _VERSIONS.join(_RECORDS, _RECORDS.c.id == _VERSIONS.c.record_id)
+# Unpublished records must not be applied (沪信用 art. 32).
+_PUBLIC: Final = and_(
+    _VERSIONS.c.known_to.is_(None),
+    _VERSIONS.c.type_code.in_([bindparam(None, code) for code in MOVING]),
+    _VERSIONS.c.valid_from <= _DAY,
+    or_(_VERSIONS.c.valid_to.is_(None), _VERSIONS.c.valid_to > _DAY),
+    _VERSIONS.c.public_from <= _DAY,
+    or_(_VERSIONS.c.public_until.is_(None), _VERSIONS.c.public_until >= _DAY),
+    or_(_VERSIONS.c.lifted_on.is_(None), _VERSIONS.c.lifted_on > _DAY),
+)
+_ORDER: Final = (_VERSIONS.c.decided_on, _VERSIONS.c.record_id)
+_MOVING: Final = Hot(
+    select_columns(*_SHOWN)
+    .select_from(_BOTH)
+    .where(_VERSIONS.c.subject_id == bindparam("subject_id"), _PUBLIC)
+    .order_by(*_ORDER)
+)
+# The subject with them, in one statement; without any, one row of the subject alone.
+_CHECKED: Final = select_columns(_SUBJECTS.c.id.label("subject_id"), *_SHOWN).select_from(
+    _SUBJECTS.outerjoin(_BOTH, and_(_VERSIONS.c.subject_id == _SUBJECTS.c.id, _PUBLIC))
+)
+_BY_CODE: Final = Hot(_CHECKED.where(_SUBJECTS.c.code == bindparam("code")).order_by(*_ORDER))
+_BY_NUMBER: Final = Hot(_CHECKED.where(_SUBJECTS.c.number_index == bindparam("code")).order_by(*_ORDER))
 _MEASURES: Final = PublishedMeasure.__table__  # type: ignore[attr-defined]
 _IN_FORCE: Final = Hot(
-    select_columns(_MEASURES)
+    # As text: one measure is read once, and not for each of thousands of checks a second.
+    select_columns(
+        *(_MEASURES.c[name] for name in ("code", "kind", "standing", "zh", "en", "legal_basis")),
+        _MEASURES.c.published_on,
+        _MEASURES.c.withdrawn_on,
+        cast(_MEASURES.c.purposes, Text).label("purposes"),
+    )
     .where(
         _MEASURES.c.published_on <= _DAY,
         or_(_MEASURES.c.withdrawn_on.is_(None), _MEASURES.c.withdrawn_on >= _DAY),
@@ -92,8 +107,12 @@ class MovingRecord:
 
 def moving_records(session: Session, *, subject_id: str, on: date) -> list[MovingRecord]:
     """What moves the subject's standing on a day by all that is known, oldest decision first. One query."""
+    return _moving(_MOVING.run(session, {"subject_id": subject_id, "day": on}), on)
+
+
+def _moving(rows: Iterable[Any], on: date) -> list[MovingRecord]:
     found = []
-    for row in _MOVING.run(session, {"subject_id": subject_id, "day": on}):
+    for row in rows:
         content = row.content or {}
         standing = standing_of(row.type_code, severity=row.severity, content=content)
         if standing is not None and (ended_on(content) or date.max) > on:
@@ -132,8 +151,8 @@ class Check:
 def check_subject(session: Session, *, code: str, id_type: str = "", purpose: str, on: date, house: House) -> Check:
     """Which published measures apply to a subject for a purpose on a day, by public records alone.
 
-    `code` is a credit code, with `id_type` (身份证, 护照号 …) the number of a person's document. Two queries, and a
-    third where a record moves the standing. Raises InvalidFields (`code`, `id_type`, `purpose`).
+    `code` is a credit code, with `id_type` (身份证, 护照号 …) the number of a person's document. One query, and a
+    second where a record moves the standing. Raises InvalidFields (`code`, `id_type`, `purpose`).
     """
     kind = SubjectKind.PERSON if id_type else SubjectKind.ORGANISATION
     number, violations = subject_code(kind=kind, code=code, id_type=id_type)
@@ -143,19 +162,19 @@ def check_subject(session: Session, *, code: str, id_type: str = "", purpose: st
     if violations:
         raise InvalidFields(violations)
     if id_type:
-        found = _BY_NUMBER.run(session, {"code": number_index(id_type, number, house.keyring)})
+        found = _BY_NUMBER.run(session, {"code": number_index(id_type, number, house.keyring), "day": on})
     else:
-        found = _BY_CODE.run(session, {"code": number})
+        found = _BY_CODE.run(session, {"code": number, "day": on})
     if not found:
         return Check(subject_id="", standing=gravest(()), applied=())
-    moving = moving_records(session, subject_id=found[0].id, on=on)
+    moving = _moving((row for row in found if row.record_id), on)
     records = {each.record_id: each for each in moving}
     # A record is public from its day on, and until it is lifted: what comes here counts.
     counting = [StandingRecord(each.record_id, each.standing, on) for each in moving]
     measures = [_measure(row) for row in _IN_FORCE.run(session, {"day": on})] if moving else []
     applied = check(counting, purpose=purpose, measures=measures, on=on)
     return Check(
-        subject_id=found[0].id,
+        subject_id=found[0].subject_id,
         standing=gravest(each.standing for each in moving),
         applied=tuple(
             Applied(measure=each.measure, records=tuple(records[one] for one in each.record_ids)) for each in applied
@@ -215,12 +234,13 @@ def grade_model() -> GradeModel:
         return read_grade_model(stream)
 
 
+@lru_cache(maxsize=1000)
 def _measure(row: Any) -> Measure:
     return Measure(
         code=row.code,
         kind=MeasureKind(row.kind),
         standing=Standing(row.standing),
-        purposes=frozenset(row.purposes),
+        purposes=frozenset(json.loads(row.purposes)),
         zh=row.zh,
         en=row.en,
         legal_basis=row.legal_basis,

@@ -1,6 +1,7 @@
 """Measures, checks and grades."""
 
 from datetime import date
+from functools import lru_cache
 
 from tulou.credit.v1 import credit_service_pb2, measure_pb2
 from tulou_chassis.etags import etag_of
@@ -50,20 +51,25 @@ def check_to_proto(check: Check) -> credit_service_pb2.CheckSubjectResponse:
     )
 
 
+# Each of the few measures once, and not for each of thousands of checks a second.
+@lru_cache(maxsize=1000)
+def _measure(measure: Measure) -> measure_pb2.Measure:
+    return measure_pb2.Measure(
+        code=measure.code,
+        kind=value_of(measure_pb2.MeasureKind, measure.kind),
+        standing=value_of(measure_pb2.Standing, measure.standing),
+        purposes=sorted(measure.purposes),
+        name=measure.zh,
+        name_en=measure.en,
+        legal_basis=measure.legal_basis,
+        published_on=day_to_proto(measure.published_on),
+        withdrawn_on=day_to_proto(measure.withdrawn_on),
+    )
+
+
 def _applied(applied: Applied) -> measure_pb2.AppliedMeasure:
-    measure = applied.measure
     return measure_pb2.AppliedMeasure(
-        measure=measure_pb2.Measure(
-            code=measure.code,
-            kind=value_of(measure_pb2.MeasureKind, measure.kind),
-            standing=value_of(measure_pb2.Standing, measure.standing),
-            purposes=sorted(measure.purposes),
-            name=measure.zh,
-            name_en=measure.en,
-            legal_basis=measure.legal_basis,
-            published_on=day_to_proto(measure.published_on),
-            withdrawn_on=day_to_proto(measure.withdrawn_on),
-        ),
+        measure=_measure(applied.measure),
         records=[
             measure_pb2.RecordRef(
                 record_id=each.record_id,
