@@ -62,7 +62,6 @@ def seed(session: Session, *, measures: Sequence[Measure], now: datetime) -> int
 
 
 def _publish(session: Session, measure: Measure, actor: str, now: datetime) -> PublishedMeasure:
-    newest = session.exec(select(func.max(PublishedMeasure.version)).where(PublishedMeasure.code == measure.code)).one()
     published_on = measure.published_on or civil_date(now)
     lasting = or_(col(PublishedMeasure.withdrawn_on).is_(None), col(PublishedMeasure.withdrawn_on) >= published_on)
     for was in session.exec(select(PublishedMeasure).where(PublishedMeasure.code == measure.code, lasting)).all():
@@ -70,6 +69,8 @@ def _publish(session: Session, measure: Measure, actor: str, now: datetime) -> P
         session.add(was)
     # The index allows one version without end, so the old one must have its end first.
     session.flush()
+    # Behind what was read above: of two at once the later must not take the number of a version that it has read.
+    newest = session.exec(select(func.max(PublishedMeasure.version)).where(PublishedMeasure.code == measure.code)).one()
     made = PublishedMeasure(
         code=measure.code,
         version=(newest or 0) + 1,
