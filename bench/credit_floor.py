@@ -42,7 +42,7 @@ SEARCH: Final = f"SELECT {SHOWN} FROM credit_subject WHERE kind != 'PERSON' AND 
 ORDER: Final = " ORDER BY name_key, id LIMIT $2"
 FORMER: Final = "id IN (SELECT subject_id FROM credit_former_name WHERE {})"
 BEGINS: Final = "name_key >= $1 AND name_key < $1 || chr(1114111)"
-WITHIN: Final = "name_key LIKE '%' || $1 || '%'"
+WITHIN: Final = "name_key LIKE '%' || $1 || '%' AND string_to_array(name_key, NULL) @> string_to_array($1, NULL)"
 
 
 class Floor(credit_service_pb2_grpc.CreditServiceServicer):

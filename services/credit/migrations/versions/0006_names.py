@@ -9,13 +9,16 @@ branch_labels = None
 depends_on = None
 
 CHARACTERS = sa.text("string_to_array(name_key, NULL)")
+TABLES = ("credit_subject", "credit_former_name")
 
 
 def upgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
-        op.create_index("ix_credit_subject_characters", "credit_subject", [CHARACTERS], postgresql_using="gin")
+        for table in TABLES:
+            op.create_index(f"ix_{table}_characters", table, [CHARACTERS], postgresql_using="gin")
 
 
 def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
-        op.drop_index("ix_credit_subject_characters", table_name="credit_subject")
+        for table in TABLES:
+            op.drop_index(f"ix_{table}_characters", table_name=table)

@@ -13,6 +13,12 @@ _VERSION = Column("version", Integer, nullable=False)
 NameKey = String(200).with_variant(String(200, collation="C"), "postgresql")
 
 
+def _characters(name: str) -> Index:
+    """Finds a part of a name by its characters. SQLite has no such index and reads all names."""
+    index = Index(name, text("string_to_array(name_key, NULL)"), postgresql_using="gin")
+    return index.ddl_if(dialect="postgresql")
+
+
 class Subject(SQLModel, table=True):
     """A subject (信用主体). What persons are known by is sealed; beside it what answers show, and what finds it."""
 
@@ -49,10 +55,7 @@ class Subject(SQLModel, table=True):
     __table_args__ = (
         Index("ix_credit_subject_name", "name_key", "id"),
         Index("ix_credit_subject_region", "region_code", "name_key", "id"),
-        # Finds a part of a name by its characters. SQLite has no such index and reads all names.
-        Index("ix_credit_subject_characters", text("string_to_array(name_key, NULL)"), postgresql_using="gin").ddl_if(
-            dialect="postgresql"
-        ),
+        _characters("ix_credit_subject_characters"),
     )
 
 
@@ -67,3 +70,5 @@ class FormerName(SQLModel, table=True):
     name_key: str = Field(sa_type=NameKey, index=True)
     valid_from: date
     valid_to: date
+
+    __table_args__ = (_characters("ix_credit_former_name_characters"),)
