@@ -101,10 +101,11 @@ def inside() -> Message:
     return pb.SearchSubjectsRequest(name=name, match=subject_pb2.NAME_MATCH_ANYWHERE)
 
 
-OPERATIONS: Final[dict[str, tuple[str, Callable[[], Message]]]] = {
-    "check": ("CheckSubject", check),
-    "name, beginning": ("SearchSubjects", beginning),
-    "name, inside": ("SearchSubjects", inside),
+# Method, what is asked, and how many ask at once: approvals by program, names by people who wait for the answer.
+OPERATIONS: Final[dict[str, tuple[str, Callable[[], Message], int]]] = {
+    "check": ("CheckSubject", check, CALLERS),
+    "name begins, 4 ask": ("SearchSubjects", beginning, 4),
+    "name contains, 4 ask": ("SearchSubjects", inside, 4),
 }
 
 
@@ -118,7 +119,7 @@ class Target:
             operation: self._channel.unary_unary(
                 f"/tulou.credit.v1.CreditService/{name}", request_serializer=methodcaller("SerializeToString")
             )
-            for operation, (name, _) in OPERATIONS.items()
+            for operation, (name, _, _) in OPERATIONS.items()
         }
 
     async def ask(self, operation: str, caller: Caller, request: Message) -> bytes:
@@ -128,8 +129,8 @@ class Target:
 
     async def measure(self, operation: str, seconds: float) -> Sample:
         """Every caller asks for so long, each time something else."""
-        _, request = OPERATIONS[operation]
-        return await ask_on(lambda caller: self.ask(operation, caller, request()), self._callers, seconds)
+        _, request, count = OPERATIONS[operation]
+        return await ask_on(lambda caller: self.ask(operation, caller, request()), self._callers[:count], seconds)
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -160,7 +161,7 @@ async def compare(stage: Stage, out: Console, *, rounds: int, seconds: float) ->
 
 async def _check_equal(caller: Caller, floor: Target, ours: Target) -> None:
     """Raises SystemExit unless the floor's answers are ours."""
-    for operation, (name, request) in OPERATIONS.items():
+    for operation, (name, request, _) in OPERATIONS.items():
         for _ in range(50):
             asked = request()
             answers = [
