@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
@@ -70,17 +70,8 @@ class Journey:
 
     def accepted(self) -> Json:
         """A new case of the firm, handed in and accepted."""
-        applicant = {
-            "subjectType": "SUBJECT_TYPE_ORGANISATION",
-            "name": "漳州市古厝里餐饮有限公司",
-            "identityNumber": "${firm}",
-            "phone": "13900000000",
-            "agentName": "林知夏",
-        }
-        case = {"case.itemCode": "TST-XK-${run}", "case.applicant": applicant, "case.form": {}}
-        self.do("CreateCase", case, by="firm")
-        self.do("SubmitCase", by="firm")
-        return self.do("AcceptCase")["case"]  # type: ignore[no-any-return]
+        self.run.prepare(("an accepted case of the firm",))
+        return self.run.known["case"]  # type: ignore[no-any-return]
 
     def repair(self, record_id: str) -> None:
         """The firm asks for repair of the record, and the department grants it."""
@@ -189,19 +180,7 @@ def test_a_penalty_from_the_file_to_its_correction(journey: Journey) -> None:
 
 def test_credit_opens_the_fast_lane_closes_it_and_opens_it_again(journey: Journey) -> None:
     do = journey.do
-    licence = {"name": "食品经营许可证", "kind": "RESULT_KIND_PERMIT", "licenceCode": "001", "validMonths": 60}
-    item: dict[str, Any] = {
-        "item.code": "TST-XK-${run}",
-        "item.type": "ITEM_TYPE_LICENCE",
-        "item.handling": "HANDLING_PROMISED",
-        "item.promisedDays": 8,
-        "item.simplifiedDays": 4,
-        "item.formSchema": {"type": "object"},
-        "item.results": [licence],
-    }
-    do("CreateItem", item)
-    do("PublishItem")
-    journey.run.prepare(("an honour",))
+    journey.run.prepare(("an item that may be simplified", "an honour"))
     subject_id = journey.run.known["subject"]["id"]
 
     # With an honour and nothing against it; and the licence that is granted is credit information itself.
@@ -227,14 +206,8 @@ def test_credit_opens_the_fast_lane_closes_it_and_opens_it_again(journey: Journe
     assert third["handling"] == SIMPLIFIED
 
     # The serious-default list turns the running case, and the repair turns it back.
-    listed: Json = {"reason": "拒不履行处罚决定", "legal_basis": "《市场监督管理严重违法失信名单管理办法》第十二条"}
-    listing = {
-        "typeCode": "SERIOUS_LIST",
-        "sourceKey": "S-${run}",
-        "validFrom": "${day:-400}",
-        "content": listed | {"listed_on": "${day:-400}"},
-    }
-    record_id = do("PutRecord", listing)["recordId"]
+    journey.run.prepare(("an entry of the serious list",))
+    record_id = journey.run.known["recordId"]
     turned = journey.turns(ORDINARY)
     assert turned["turnedOrdinaryBy"] == record_id
     assert turned["deadlines"] != third["deadlines"]
