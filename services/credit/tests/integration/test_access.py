@@ -454,8 +454,10 @@ def test_events_are_for_those_of_their_region(edge: Edge, own: dict[str, Any]) -
     county = elsewhere(PARTNER, region="350602")
     assert edge.first("WatchEvents", by=county, seconds=5) is not None
     granted = {"types": ["AuthorisationGranted"]}
-    assert edge.first("WatchEvents", by=PARTNER, seconds=5, **granted) is not None
-    assert edge.first("WatchEvents", by=county, seconds=0.3, **granted) is None
+    for platform in (OPERATOR, SUPERVISOR):
+        assert edge.first("WatchEvents", by=platform, seconds=5, **granted) is not None
+    for other in (PARTNER, county, elsewhere(OPERATOR, region="350602")):
+        assert edge.first("WatchEvents", by=other, seconds=0.3, **granted) is None
     for region in ("350603", "", "x"):
         assert edge.first("WatchEvents", by=elsewhere(PARTNER, region=region), seconds=0.3) is None
 

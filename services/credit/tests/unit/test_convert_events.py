@@ -51,9 +51,9 @@ def test_whatever_a_happening_says_is_published(kind: type[Any]) -> None:
                 assert shown > 0
 
 
-def test_who_is_bound_to_a_region_gets_what_has_none_as_the_citys() -> None:
+def test_records_of_persons_are_the_citys_and_what_persons_do_is_for_nobody_who_watches() -> None:
     granted = happenings.AuthorisationGranted(authorisation_id="a", subject_id="s")
-    assert (publication_of(granted).region, publication_of(granted).subject) == ("3506", "a")
+    assert (publication_of(granted).region, publication_of(granted).subject) == ("", "a")
     ids = {"record_id": "r", "subject_id": "s", "type_code": "PENALTY"}
     assert publication_of(happenings.RecordPublished(**ids, region_code="")).region == "3506"
     assert publication_of(happenings.RecordPublished(**ids, region_code="350602")).region == "350602"

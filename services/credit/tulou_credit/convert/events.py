@@ -9,7 +9,7 @@ from tulou.credit.v1 import events_pb2
 from tulou_chassis.events import Publication
 from tulou_credit.domain import happenings
 
-# Where the subject's division is not known, as natural persons' never is, the city's.
+# Where the subject of a record has no division, as natural persons have none, the city's.
 _CITY: Final = "3506"
 # An event's aggregate, in whose order it is delivered, is the first of these that it tells.
 _AGGREGATES: Final = ("objection_id", "repair_id", "authorisation_id", "record_id")
@@ -24,7 +24,11 @@ def publication_of(happened: object) -> Publication:
     told: dict[str, Any] = asdict(happened)  # type: ignore[call-overload]
     # Events about a subject's standing are in order for the subject, whichever record did it.
     subject = told["subject_id"] if isinstance(happened, happenings.StandingChanged) else _aggregate(told)
-    return Publication(subject=subject, region=told.get("region_code") or _CITY, payload=_payload(name, told))
+    region = told.get("region_code", "")
+    # What persons authorise, object to and ask to be repaired is for nobody who watches events: it has no region.
+    if isinstance(happened, happenings.RecordHappening):
+        region = region or _CITY
+    return Publication(subject=subject, region=region, payload=_payload(name, told))
 
 
 def _aggregate(told: dict[str, Any]) -> str:

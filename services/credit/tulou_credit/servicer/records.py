@@ -25,7 +25,7 @@ from tulou_credit.domain.privacy import masked_text
 from tulou_credit.domain.records import WithdrawalReason, civil_date
 from tulou_credit.models import Subject
 from tulou_credit.operations import consent, entries, records
-from tulou_credit.operations.parties import is_department, owns, sender_of
+from tulou_credit.operations.parties import CITY, is_department, owns, sender_of
 from tulou_credit.servicer.base import Context, now
 from tulou_credit.servicer.subjects import SubjectServicer
 from tulou_credit.wiring import NAME
@@ -177,11 +177,15 @@ class CreditServicer(SubjectServicer):
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:
+        principal = current_principal()
         try:
-            region = current_code(current_principal().region)
+            region = current_code(principal.region)
         except UnknownDivision:
             # Who is bound to no region sees none.
             return
+        # What persons do with what is known of them has no region: it is for those who run or supervise the platform.
+        if region == CITY and principal.roles & {"operator", "supervisor"}:
+            region = ""
         async for event in watch_outbox(
             self._database, source=NAME, region=region, after=request.after, types=list(request.types)
         ):
