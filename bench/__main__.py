@@ -159,7 +159,8 @@ def main() -> None:
             found, imported = _credit(folder, rounds=given.rounds, seconds=given.seconds)
             results += found
     print_results(out, results)
-    print_imports(imported)
+    if imported:
+        print_imports(imported)
     if started:
         print_starts(started)
     report = {
