@@ -1,6 +1,7 @@
 """What looks for numbers of persons in clear finds them, wherever they stand; each city of the run is looked through
 when it ends (providers/cities.py)."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,8 @@ from e2e.leaks import CHUNK, in_files, in_postgresql
 from e2e.numbers import PHONES, firm, in_clear, person
 from e2e.providers.cities import new_city
 from e2e.providers.servers import databases
-from tulou_civics.identifiers import check_credit_code, check_resident_id, mask_identity, mask_phone
+from tulou_city.layout import ROOT
+from tulou_civics.identifiers import check_credit_code, check_resident_id, mask_identity, mask_phone, passes
 
 NUMBER = person(4711)
 
@@ -22,6 +24,17 @@ def test_the_numbers_of_the_tests_are_valid_and_differ() -> None:
     serials = range(0, 5000, 7)
     assert len({check_resident_id(person(serial)) for serial in serials}) == len(serials)
     assert len({check_credit_code(firm(serial)) for serial in serials}) == len(serials)
+
+
+def test_every_number_that_the_tests_write_is_one_that_is_looked_for() -> None:
+    files = [path for part in ("e2e", "city", "gateway") for path in (ROOT / part).rglob("*")]
+    texts = [path.read_text("utf-8") for path in files if path.suffix in (".py", ".yaml")]
+    phones = {phone for text in texts for phone in re.findall(r"(?<![0-9a-f.])1[3-9][0-9]{9}(?![0-9a-f])", text)}
+    residents = {number for text in texts for number in re.findall(r"(?<![0-9])[1-9][0-9]{16}[0-9X](?![0-9])", text)}
+    assert phones - set(PHONES) == set()
+    numbers = {number for number in residents if passes(check_resident_id, number)}
+    assert numbers
+    assert {number for number in numbers if in_clear(number.encode()) != {number}} == set()
 
 
 @pytest.mark.parametrize("number", [NUMBER, *PHONES])

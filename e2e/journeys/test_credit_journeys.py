@@ -56,7 +56,7 @@ class Journey:
         return {name: int(count) for name, count in response.items() if name != "@type" and int(count)}
 
     def events(self, types: list[str], subject: str) -> list[Json]:
-        """As many events about `subject` as there are types, as who runs the platform reads them; they are of these types."""
+        """As many events about `subject` as there are types, as who runs the platform reads them; they are of these."""
         found: list[Json] = []
         token = self.run.token("operator")
         with closing(self.client.watch({"types": types}, token=token, rpc="credit.WatchEvents")) as stream:
