@@ -16,6 +16,8 @@ from tulou_civics.identifiers import check_resident_id, passes
 PHONES: Final = (
     "13800001111",
     "13800138000",
+    "13805960001",
+    "13805960002",
     "13811112222",
     "13812345678",
     "13850612345",
