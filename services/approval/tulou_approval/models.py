@@ -137,6 +137,17 @@ class Case(SQLModel, table=True):
     )
 
 
+class ApplicantStanding(SQLModel, table=True):
+    """What the credit service told last of an applicant's standing, and the record that moved it; both are empty of
+    who was only accepted in a simplified way so far."""
+
+    __tablename__ = "applicant_standing"
+
+    credit_subject_id: str = Field(max_length=36, primary_key=True)
+    standing: str = Field(default="", max_length=12)
+    record_id: str = Field(default="", max_length=36)
+
+
 class MaterialFile(SQLModel, table=True):
     """A file handed in (材料文件); its content lies in the blob store under its SHA-256."""
 

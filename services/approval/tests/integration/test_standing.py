@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import Session, SQLModel, select
 
 from e2e.providers.servers import vhost
 from services.approval.tests.credit_platform import RECORD, SUBJECT, changed, publication
@@ -77,9 +78,10 @@ def alone(request: pytest.FixtureRequest) -> None:
     """Cases of the tests before do not run any more."""
     if "office" in request.fixturenames:
         running: Office = request.getfixturevalue("office")
-        running.database.write(
-            lambda session: session.connection().exec_driver_sql("UPDATE case_file SET credit_subject_id = ''")
-        )
+        for statement in ("UPDATE case_file SET credit_subject_id = ''", "DELETE FROM applicant_standing"):
+            running.database.write(
+                lambda session, statement=statement: session.connection().exec_driver_sql(statement)  # type: ignore[misc]
+            )
 
 
 def accepted(office: Office, day: str, *, subject: str = SUBJECT, measures: tuple[Measure, ...] = (FAST,)) -> Filed:
@@ -288,3 +290,42 @@ def test_a_listing_reaches_the_case_and_its_applicant_by_event_and_so_does_its_e
         wait(lambda: len([text for text in notices() if "信用" in text]) == 2, log)
         assert "信用已恢复" in notices()[0]
         assert "转为一般办理" in notices()[1]
+
+
+def test_a_listing_told_between_the_check_and_the_acceptance_counts(office: Office) -> None:
+    follow(office, "SERIOUS", "2026-03-02")
+    case = accepted(office, "2026-03-02")
+    assert (case.row.handling, case.row.turned_ordinary_by) == ("ORDINARY", RECORD)
+    assert case.row.promised_days == 8
+    assert follow(office, "GOOD", "2026-03-03") == [case.id]
+    assert (case.row.handling, case.row.promised_days) == ("SIMPLIFIED", 4)
+    assert accepted(office, "2026-03-03").row.handling == "SIMPLIFIED"
+
+
+def test_a_listing_told_while_a_case_is_being_accepted_waits_for_it(office: Office) -> None:
+    case = office.case_at(at("2026-03-04"), item_code=QUICK).act(cases.submit_case, at("2026-03-04"), CITIZEN)
+    found = CreditCheck(outcome=Outcome.APPLIED, subject_id=SUBJECT, standing="GOOD", measures=(FAST,))
+    turned: list[str] = []
+    version = case.row.version
+    follower = threading.Thread(target=lambda: turned.extend(follow(office, "SERIOUS", "2026-03-04")))
+
+    def accept(session: Session) -> None:
+        row = handling.accept_case(
+            session,
+            desk=office.desk,
+            principal=CLERK.principal,
+            case_id=case.id,
+            etag=f"v{version}",
+            now=at("2026-03-04"),
+            credit=found,
+        )
+        assert row.handling == "SIMPLIFIED"
+        follower.start()
+        # It does not get past the acceptance that is under way.
+        follower.join(0.5)
+        assert follower.is_alive()
+
+    office.database.write(accept)
+    follower.join(10)
+    assert turned == [case.id]
+    assert case.row.handling == "ORDINARY"

@@ -9,12 +9,13 @@ from sqlmodel import Session, col, select
 
 from tulou_approval.domain.credit import ChangeReason, CreditCheck, Handling, Outcome, handling_of
 from tulou_approval.domain.states import Action, ActionNotAllowed, State, next_state
-from tulou_approval.models import Case
+from tulou_approval.models import ApplicantStanding, Case
 from tulou_approval.operations.acts import CaseEvent, Desk, civil_date, compute_deadlines, item_of, record
 from tulou_approval.queries import CaseNotFound, get_case, handled_cases
 from tulou_chassis.etags import check_etag
 from tulou_chassis.events import emit
 from tulou_chassis.principals import Principal
+from tulou_chassis.upserts import insert_missing
 from tulou_chassis.violations import StaleEtag
 
 # The actor of what follows from the applicant's credit.
@@ -51,7 +52,12 @@ def apply_check(session: Session, *, case: Case, check: CreditCheck, now: dateti
         simplified_days = item.content.get("simplified_days", 0)
         case.handling = handling_of(check, simplified_days=simplified_days).value
         if case.handling == Handling.SIMPLIFIED:
-            case.promised_days = simplified_days
+            # What was told between the check and now knows nothing of this case.
+            told = _standing(session, check.subject_id)
+            if told.standing == "SERIOUS":
+                case.handling, case.turned_ordinary_by = Handling.ORDINARY.value, told.record_id
+            else:
+                case.promised_days = simplified_days
     case.credit_subject_id = check.subject_id
     case.credit_check = {
         "outcome": check.outcome.value,
@@ -71,6 +77,9 @@ def follow_standing(
     On the serious-default list (SERIOUS) simplified cases become ordinary; when the subject is in GOOD standing again,
     those become simplified again that a listing had turned. `record_id` is the record that moved the standing.
     """
+    told = _standing(session, subject_id)
+    told.standing, told.record_id = standing, record_id
+    session.add(told)
     rules = {"SERIOUS": col(Case.handling) == Handling.SIMPLIFIED, "GOOD": col(Case.turned_ordinary_by) != ""}
     if standing not in rules:
         return []
@@ -87,6 +96,14 @@ def follow_standing(
     ).all()
     turn = _turn_ordinary if standing == "SERIOUS" else _turn_simplified
     return [case.id for case in cases if turn(session, desk, case, record_id, now)]
+
+
+def _standing(session: Session, subject_id: str) -> ApplicantStanding:
+    """What was told last of the subject, locked: who accepts a case and who follows a change wait for one another, so
+    that the later sees what the earlier did."""
+    insert_missing(session, ApplicantStanding, credit_subject_id=subject_id, standing="", record_id="")
+    query = select(ApplicantStanding).where(ApplicantStanding.credit_subject_id == subject_id)
+    return session.exec(query.with_for_update()).one()
 
 
 def _turn_ordinary(session: Session, desk: Desk, case: Case, record_id: str, now: datetime) -> bool:
