@@ -38,6 +38,7 @@ def service_of(settings: ApprovalSettings) -> Service:
             catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
         ],
         answers=ANSWERS,
+        keyring=desk.keyring,
         publisher=publication_of,
         register=register,
     )

@@ -12,6 +12,7 @@ from grpc_tools import protoc
 
 import tulou.options.v1.access_pb2
 import tulou.options.v1.field_pb2
+from tulou_chassis.keyring import Keyring
 
 _HERE: Final = Path(__file__).parent
 _PROTOS: Final = _HERE.parents[2] / "protos"
@@ -49,3 +50,5 @@ Rules: Final = _message("Rules")
 Part: Final = _message("Part")
 Must: Final = _message("Must")
 ChangeRequest: Final = _message("ChangeRequest")
+# The house seals nothing; it hashes what was asked.
+KEYRING: Final = Keyring("k1", {}, {}, bytes(32))

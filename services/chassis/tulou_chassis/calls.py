@@ -1,6 +1,6 @@
 """What is known about the call that is being served."""
 
-import hashlib
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -31,10 +31,17 @@ class Call:
     response_type: type[Message]
     metadata: dict[str, str]
     locale: str
+    # Hashes payloads under a key: who reads the kept hashes must not find a person's number by trying them all.
+    digest: Callable[[bytes], bytes]
     principal: Principal | None = None
     idempotency: IdempotencyKey | None = None
     trace_id: str = ""
     code: grpc.StatusCode = grpc.StatusCode.OK
+
+    def key(self, request_id: str, payload: bytes) -> IdempotencyKey:
+        """The key of a write that this call asks for."""
+        subject = self.principal.subject if self.principal else ""
+        return IdempotencyKey(subject, self.method, request_id, self.digest(payload))
 
 
 CURRENT: ContextVar[Call] = ContextVar("call")
@@ -46,8 +53,3 @@ def current_principal() -> Principal:
     if principal is None:
         raise LookupError("an anonymous call has no principal")
     return principal
-
-
-def idempotency_key(principal: Principal | None, method: str, request_id: str, payload: bytes) -> IdempotencyKey:
-    """The key of a write."""
-    return IdempotencyKey(principal.subject if principal else "", method, request_id, hashlib.sha256(payload).digest())

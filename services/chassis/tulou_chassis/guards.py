@@ -14,7 +14,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tulou_chassis.calls import Call, idempotency_key
+from tulou_chassis.calls import Call
 from tulou_chassis.errors import (
     ROLE_NOT_ALLOWED,
     TOKEN_INVALID,
@@ -210,7 +210,7 @@ def idempotency() -> Guard:
     async def guard(handler: Handler, call: Call) -> Message | None:
         if call.request is not None and (request_id := getattr(call.request, "request_id", "")):
             payload = call.request.SerializeToString(deterministic=True)
-            call.idempotency = idempotency_key(call.principal, call.method, request_id, payload)
+            call.idempotency = call.key(request_id, payload)
         return await handler(call)
 
     return guard

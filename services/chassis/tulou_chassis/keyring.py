@@ -81,8 +81,11 @@ class Keyring:
 
     def index(self, text: str) -> str:
         """A keyed hash by which equal texts are found without being readable. 43 characters."""
-        digest = hmac.digest(self.index_key, text.encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(self.digest(text.encode())).rstrip(b"=").decode()
+
+    def digest(self, content: bytes) -> bytes:
+        """A keyed hash of 32 bytes, by which equal contents are known and none is found by trying."""
+        return hmac.digest(self.index_key, content, hashlib.sha256)
 
     def seal(self, content: bytes, key_id: str) -> str:
         """HMAC-SHA-256 of `content` under one of the keys, hexadecimal. Raises KeyringError when the key is missing."""

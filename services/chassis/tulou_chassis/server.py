@@ -20,6 +20,7 @@ from tulou_chassis.db import Database
 from tulou_chassis.errors import UNREADABLE, Answer, Refusal
 from tulou_chassis.events import Publisher
 from tulou_chassis.guards import Guard, Handler, chain, guarded
+from tulou_chassis.keyring import Keyring
 from tulou_chassis.locales import locale_of
 from tulou_chassis.logs import configure_logs
 from tulou_chassis.methods import Method, methods_of
@@ -43,6 +44,7 @@ class Service:
     name: str
     descriptors: Sequence[ServiceDescriptor]
     answers: Mapping[type[Exception], Answer]
+    keyring: Keyring
     # Turns what operations note as having happened into what is published.
     publisher: Publisher
     # Registers the servicers.
@@ -56,10 +58,13 @@ class Guarded:
     interceptors anew, and wait anew for the next call of every method it was told by name (measured: 0.03 ms a call).
     """
 
-    def __init__(self, server: grpc.aio.Server, methods: Mapping[str, Method], guards: Sequence[Guard]) -> None:
+    def __init__(
+        self, server: grpc.aio.Server, methods: Mapping[str, Method], guards: Sequence[Guard], keyring: Keyring
+    ) -> None:
         self._server = server
         self._methods = methods
         self._guards = guards
+        self._keyring = keyring
         self._running = 0
         # Set while no call runs.
         self.idle = asyncio.Event()
@@ -127,6 +132,7 @@ class Guarded:
             response_type=self._methods[path].response_type,
             metadata=metadata,
             locale=locale_of(metadata.get("accept-language", "")),
+            digest=self._keyring.digest,
         )
         CURRENT.set(call)
         return call
@@ -176,7 +182,7 @@ def make_server(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
-    calls = Guarded(server, methods, chain(methods, service.answers, verifier))
+    calls = Guarded(server, methods, chain(methods, service.answers, verifier), service.keyring)
     service.register(cast(grpc.aio.Server, calls), database)
     # Health and reflection are open to everyone: they tell nothing that the protos do not.
     healthy = health.aio.HealthServicer()

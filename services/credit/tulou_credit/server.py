@@ -80,6 +80,7 @@ def service_of(settings: CreditSettings) -> Service:
             measure_service_pb2.DESCRIPTOR.services_by_name["MeasureService"],
         ],
         answers=ANSWERS,
+        keyring=house.keyring,
         publisher=publication_of,
         register=register,
     )

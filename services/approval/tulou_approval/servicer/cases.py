@@ -18,7 +18,7 @@ from tulou_approval.servicer.acts import CaseActs, Context
 from tulou_approval.servicer.credit import CreditDesk
 from tulou_chassis import files, paging
 from tulou_chassis.blobs import BlobStore
-from tulou_chassis.calls import CURRENT, current_principal, idempotency_key
+from tulou_chassis.calls import CURRENT, current_principal
 from tulou_chassis.db import Database
 from tulou_chassis.validation import validate
 from tulou_chassis.watch import watch_outbox
@@ -108,7 +108,7 @@ class CaseServicer(CaseActs):
         call = CURRENT.get()
         largest = materials.MAX_FILE
         # A replay gets its first answer, also where the case has moved on and takes no more files.
-        if not await self._database.knows(idempotency_key(principal, call.method, first.request_id, b"")):
+        if not await self._database.knows(call.key(first.request_id, b"")):
             largest = await self._database.read(
                 lambda session: materials.check_upload(
                     session, principal=principal, case_id=first.case_id, material_code=first.material_code
@@ -125,7 +125,7 @@ class CaseServicer(CaseActs):
         media_type = files.check_content(data, declared=first.file.content_type)
         sha256 = await asyncio.to_thread(self._blobs.put, data)
         asked = f"{first.case_id} {first.material_code} {first.filename} {media_type} {sha256}"
-        call.idempotency = idempotency_key(principal, call.method, first.request_id, asked.encode())
+        call.idempotency = call.key(first.request_id, asked.encode())
 
         def transaction(session: Session) -> pb.UploadMaterialResponse:
             file = materials.add_material(

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from services.chassis.tests.house import HOUSE, EchoRequest, EchoResponse
+from services.chassis.tests.house import HOUSE, KEYRING, EchoRequest, EchoResponse
 from services.chassis.tests.integration.served import ANSWERS, publication
 from tulou_chassis.db import Database
 from tulou_chassis.server import Service, serve
@@ -34,5 +34,7 @@ def register(server: grpc.aio.Server, _: Database) -> None:
 
 
 if __name__ == "__main__":
-    service = Service(name="chassis", descriptors=[HOUSE], answers=ANSWERS, publisher=publication, register=register)
+    service = Service(
+        name="chassis", descriptors=[HOUSE], answers=ANSWERS, keyring=KEYRING, publisher=publication, register=register
+    )
     serve(service, read_settings(Settings))

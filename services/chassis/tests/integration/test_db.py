@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.util import await_only
 from sqlmodel import Field, MetaData, Session, SQLModel, col, func, select
 
-from services.chassis.tests.house import EchoResponse
+from services.chassis.tests.house import KEYRING, EchoResponse
 from services.chassis.tests.integration.served import Refused, Served, publication, write
 from tulou_chassis import guards
 from tulou_chassis.calls import CURRENT, Call, IdempotencyKey
@@ -54,7 +54,7 @@ def key(text: str = "a", **changes: Any) -> IdempotencyKey:
 
 async def writing(database: Database, under: IdempotencyKey | None, operation: Callable[[Session], Any]) -> Any:
     """What a handler does: a write in a call."""
-    call = Call("/Write", None, None, EchoResponse, {}, "en", idempotency=under)  # type: ignore[arg-type]
+    call = Call("/Write", None, None, EchoResponse, {}, "en", KEYRING.digest, idempotency=under)  # type: ignore[arg-type]
     CURRENT.set(call)
     return await database.write(operation)
 

@@ -1,6 +1,7 @@
 """Fields are sealed in their place, old keys stay readable, and nothing readable is left behind."""
 
 import base64
+import hashlib
 import json
 import stat
 from pathlib import Path
@@ -171,3 +172,9 @@ def test_sealed_bytes_come_back_in_their_place_only(keyring: Keyring, path: Path
     for broken in (sealed[:-1], sealed[:5], b"", sealed[1:]):
         with pytest.raises(KeyringError):
             keyring.decrypt_bytes(broken, key_id="k1", context=PLACE)
+
+
+def test_a_digest_is_known_again_under_the_same_index_key_only() -> None:
+    one, other = (Keyring("k1", {}, {}, bytes([number]) * 32) for number in (1, 2))
+    assert one.digest(b"350602199001011016") == one.digest(b"350602199001011016")
+    assert len({one.digest(b"a"), one.digest(b"b"), other.digest(b"a"), hashlib.sha256(b"a").digest()}) == 4

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from tulou.credit.v1 import evidence_service_pb2 as pb
 from tulou.credit.v1 import evidence_service_pb2_grpc
 from tulou_chassis.blobs import BlobStore
-from tulou_chassis.calls import CURRENT, current_principal, idempotency_key
+from tulou_chassis.calls import CURRENT, current_principal
 from tulou_chassis.db import Database
 from tulou_chassis.files import FileTooLarge, check_content, check_filename
 from tulou_chassis.validation import validate
@@ -49,7 +49,7 @@ class EvidenceServicer(Servicer, evidence_service_pb2_grpc.EvidenceServiceServic
         sha256 = await asyncio.to_thread(self._blobs.put, data)
         call = CURRENT.get()
         asked = f"{first.filename} {media_type} {sha256}"
-        call.idempotency = idempotency_key(principal, call.method, first.request_id, asked.encode())
+        call.idempotency = call.key(first.request_id, asked.encode())
 
         def transaction(session: Session) -> pb.UploadEvidenceResponse:
             added = evidence.add(

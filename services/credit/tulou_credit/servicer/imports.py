@@ -12,7 +12,7 @@ from sqlmodel import Session
 from tulou.credit.v1 import credit_service_pb2, import_service_pb2_grpc
 from tulou.credit.v1 import import_service_pb2 as pb
 from tulou_chassis import paging
-from tulou_chassis.calls import CURRENT, current_principal, idempotency_key
+from tulou_chassis.calls import CURRENT, current_principal
 from tulou_chassis.db import Database
 from tulou_chassis.files import check_filename
 from tulou_chassis.validation import validate
@@ -59,7 +59,7 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
             await asyncio.to_thread(file.abandon)
         call = CURRENT.get()
         asked = f"{first.filename} {first.encoding} {sha256}"
-        call.idempotency = idempotency_key(principal, call.method, first.request_id, asked.encode())
+        call.idempotency = call.key(first.request_id, asked.encode())
 
         def transaction(session: Session) -> pb.UploadImportResponse:
             begun = imports.begin(
