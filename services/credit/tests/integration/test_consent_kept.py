@@ -267,8 +267,8 @@ def test_who_has_no_verified_number_can_grant_nothing(store: Store) -> None:
         ({"valid_to": date(2024, 2, 29)}, "valid_to"),
         ({"valid_from": date(2024, 1, 1), "valid_to": date(2024, 2, 29)}, "valid_to"),
         ({"valid_to": date(2029, 3, 2)}, "valid_to"),
-        ({"scope": frozenset()}, "scope"),
-        ({"scope": frozenset({"PROFESSION", "GENES"})}, "scope"),
+        ({"scope": frozenset()}, "type_codes"),
+        ({"scope": frozenset({"PROFESSION", "GENES"})}, "type_codes"),
         ({"grantee": ""}, "grantee"),
         ({"purpose": ""}, "purpose"),
         ({"uses_max": 0}, "uses_max"),
@@ -280,7 +280,7 @@ def test_an_authorisation_that_cannot_be_is_refused_with_the_field(
 ) -> None:
     with pytest.raises(InvalidFields) as refusal:
         granted(store, citizen(person()), **changed)
-    assert [each.field for each in refusal.value.violations] == [field]
+    assert [each.field for each in refusal.value.violations] == [f"authorisation.{field}"]
 
 
 def test_five_years_to_the_day_are_granted(store: Store) -> None:
@@ -289,7 +289,7 @@ def test_five_years_to_the_day_are_granted(store: Store) -> None:
 
 def test_a_query_names_its_purpose_and_types_of_the_catalogue(store: Store) -> None:
     who, subject = someone(store)
-    for how, field in (({"purpose": ""}, "purpose"), ({"types": frozenset()}, "record_types")):
+    for how, field in (({"purpose": ""}, "purpose"), ({"types": frozenset()}, "type_codes")):
         with pytest.raises(InvalidFields) as refusal:
             asked(store, BANK, subject, **how)  # type: ignore[arg-type]
         assert [each.field for each in refusal.value.violations] == [field]

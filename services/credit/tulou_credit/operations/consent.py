@@ -69,20 +69,20 @@ def grant(
     """
     broken = [
         *_term(valid_from, valid_to, civil_date(now), house),
-        *_types(scope, list_types(session), field="scope"),
+        *_types(scope, list_types(session), field="authorisation.type_codes"),
     ]
     if not grantee:
-        broken.append(Violation("grantee", "required", "请填写被授权机构。", "Say who is authorised."))
+        broken.append(Violation("authorisation.grantee", "required", "请填写被授权机构。", "Say who is authorised."))
     elif masked_text(grantee) != grantee:
         zh, en = "请填写机构的代码，不得填写个人号码。", "The code of an organisation, not a number of a person."
-        broken.append(Violation("grantee", "organisation", zh, en))
+        broken.append(Violation("authorisation.grantee", "organisation", zh, en))
     if not purpose:
-        broken.append(_no_purpose())
+        broken.append(_no_purpose("authorisation.purpose"))
     if uses_max is not None and uses_max < 1:
-        broken.append(Violation("uses_max", "at_least_1", "使用次数至少为 1。", "At least one use."))
+        broken.append(Violation("authorisation.uses_max", "at_least_1", "使用次数至少为 1。", "At least one use."))
     if not re.fullmatch("[0-9a-f]{64}", proof):
         broken.append(
-            Violation("proof", "sha256", "应为文件的 SHA-256 值。", "The SHA-256 of the document, hexadecimal.")
+            Violation("authorisation.proof", "sha256", "应为文件的 SHA-256 值。", "Its SHA-256, hexadecimal.")
         )
     if broken:
         raise InvalidFields(broken)
@@ -147,10 +147,10 @@ def open_query(
     known. What the answer may show is `record_types`, and nothing else. Raises InvalidFields, QueryDenied.
     """
     types = list_types(session)
-    broken = _types(record_types, types, field="record_types")
+    broken = _types(record_types, types, field="type_codes")
     own = subject is not None and owns(session, principal=principal, subject_id=subject.id, house=house)
     if not purpose and not own:
-        broken.append(_no_purpose())
+        broken.append(_no_purpose("purpose"))
     if broken:
         raise InvalidFields(broken)
     if subject is None:
@@ -229,13 +229,14 @@ def _judged(row: Authorisation) -> consent.Authorisation:
 
 def _term(valid_from: date, valid_to: date, today: date, house: House) -> list[Violation]:
     if valid_from > _LAST_DAY:
-        return [Violation("valid_from", "range", "不得晚于 2099-12-31。", "Not after 2099-12-31.")]
+        return [Violation("authorisation.valid_from", "range", "不得晚于 2099-12-31。", "Not after 2099-12-31.")]
     if valid_to < valid_from:
-        return [Violation("valid_to", "after_valid_from", "截止日期早于起始日期。", "It ends before it begins.")]
+        zh, en = "截止日期早于起始日期。", "It ends before it begins."
+        return [Violation("authorisation.valid_to", "after_valid_from", zh, en)]
     if valid_to < today:
-        return [Violation("valid_to", "not_over", "截止日期已过。", "It is over already.")]
+        return [Violation("authorisation.valid_to", "not_over", "截止日期已过。", "It is over already.")]
     if not consent.ends_in_time(valid_from=valid_from, valid_to=valid_to, calendar=house.calendar):
-        return [Violation("valid_to", "at_most_5_years", "授权期限最长 5 年。", "Five years at most.")]
+        return [Violation("authorisation.valid_to", "at_most_5_years", "授权期限最长 5 年。", "Five years at most.")]
     return []
 
 
@@ -248,5 +249,5 @@ def _types(codes: frozenset[str], known: Sequence[RecordType], *, field: str) ->
     return []
 
 
-def _no_purpose() -> Violation:
-    return Violation("purpose", "required", "请填写查询用途。", "Say what the query is for.")
+def _no_purpose(field: str) -> Violation:
+    return Violation(field, "required", "请填写查询用途。", "Say what the query is for.")

@@ -37,11 +37,11 @@ def put(session: Session, *, entry: Entry, source: str, origin: str, now: dateti
     code, violations = subject_code(kind=entry.subject_kind, code=entry.subject_code, id_type=entry.id_type)
     violations += _violations(entry, civil_date(now))
     if violations:
-        raise InvalidFields([replace(each, field=f"entry.{each.field}") for each in violations])
+        raise InvalidFields(violations)
     kind = records.type_in_force(session, code=entry.type_code)
     if kind.by_consent and not _PROOF.fullmatch(entry.consent_proof):
         zh, en = "须提供书面同意的 SHA-256 值。", "The SHA-256 of the written consent is needed."
-        raise InvalidFields([Violation("entry.consent_proof", "consent", zh, en)])
+        raise InvalidFields([Violation("consent_proof", "consent", zh, en)])
     return records.put(session, replace(entry, subject_code=code), source=source, origin=origin, now=now, house=house)
 
 
