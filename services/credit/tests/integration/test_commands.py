@@ -118,7 +118,12 @@ def test_a_file_that_is_not_there_leaves_nothing(
     assert database.read(lambda session: session.exec(select(Import)).all()) == []
 
 
-def test_no_import_of_that_id_is_run(settings: CreditSettings, database: SyncDatabase) -> None:
+def test_no_import_of_that_id_is_run(
+    settings: CreditSettings, database: SyncDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # They are for a process of its own.
+    for name in ("configure_logs", "configure_telemetry"):
+        monkeypatch.setattr(commands, name, lambda *_: None)
     with pytest.raises(SystemExit, match="there is no import nothing"):
         commands.run_import(settings, "nothing", None)
 
