@@ -119,7 +119,7 @@ def print_starts(found: starts.Starts) -> None:
     table.add_row("make up, warm", f"{found.warm:.1f} s", "12 s", end_section=True)
     for name, held in found.memory.items():
         table.add_row(name, _memory(held), "")
-    table.add_row("all", _memory(starts.total(found.memory)), "420 MB", style="bold")
+    table.add_row("all", _memory(starts.total(found.memory)), "", style="bold")
     table.add_row(f"all, with {starts.MORE} servers more", _memory(found.with_more), "900 MB", style="bold")
     out.print(table)
     out.print("Resident memory; in brackets with what processes share counted once.")

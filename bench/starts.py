@@ -18,8 +18,8 @@ from tulou_city.layout import HOST, ROOT, City
 from tulou_city.services import SERVICES
 
 MB: Final = 2**20
-# The services that are planned beside the first one.
-MORE: Final = 5
+# The services that are planned beside these two.
+MORE: Final = 4
 # Their ports, counted from the city's first; the city itself leaves these free.
 MORE_OFFSET: Final = 40
 SETTLE_SECONDS: Final = 3

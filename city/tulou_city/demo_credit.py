@@ -10,7 +10,7 @@ from uuid import uuid4
 from rich.rule import Rule
 
 from tulou_city import sample
-from tulou_city.demo import PDF, Day, out, tell
+from tulou_city.demo_day import PDF, Day, out, tell
 from tulou_city.layout import City
 from tulou_city.tokens import token
 

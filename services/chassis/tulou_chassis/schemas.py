@@ -1,4 +1,4 @@
-"""JSON Schemas that come from outside: which of them are taken, and what breaks them."""
+"""JSON Schemas that come from outside: which of them are taken, what breaks them, and JSON as they judge it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -61,3 +61,14 @@ def _library() -> Any:
     import jsonschema_rs
 
     return jsonschema_rs
+
+
+def whole(value: Any) -> Any:
+    """JSON numbers that are whole, as integers: a Struct knows only fractions."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: whole(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [whole(entry) for entry in value]
+    return value

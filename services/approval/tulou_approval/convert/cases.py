@@ -25,6 +25,7 @@ from tulou_approval.queries import HANDLERS, OVERSEERS, CaseFilter
 from tulou_chassis.etags import etag_of
 from tulou_chassis.locales import EN
 from tulou_chassis.principals import Principal
+from tulou_chassis.schemas import whole
 from tulou_chassis.tables import HistoryRecord
 from tulou_chassis.violations import InvalidFields, Violation
 from tulou_civics.divisions import covers
@@ -376,14 +377,3 @@ def _instant(value: datetime | None) -> Timestamp | None:
     # FromDatetime takes eight times as long, and a page of a list has forty of them.
     since = value - _EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
-
-
-def whole(value: Any) -> Any:
-    """JSON numbers that are whole, as integers: a Struct knows only fractions."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {key: whole(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [whole(entry) for entry in value]
-    return value

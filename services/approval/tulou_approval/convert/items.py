@@ -8,10 +8,11 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from tulou.approval.v1 import catalogue_service_pb2 as pb
 from tulou.approval.v1 import item_pb2
-from tulou_approval.convert.cases import check_mask, whole
+from tulou_approval.convert.cases import check_mask
 from tulou_approval.models import Department, ItemVersion
 from tulou_approval.queries import ItemFilter
 from tulou_chassis.etags import etag_of
+from tulou_chassis.schemas import whole
 from tulou_civics.divisions import Division
 
 _LARGE: Final = frozenset({"materials", "form_schema"})

@@ -8,6 +8,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tulou_chassis.schemas import whole
 from tulou_chassis.violations import InvalidFields, Violation
 from tulou_credit.domain.records import civil_date
 
@@ -70,12 +71,3 @@ def struct_from_proto(struct: Struct) -> dict[str, Any]:
     """The message as JSON; whole numbers, which a message holds as doubles, become integers."""
     content: dict[str, Any] = whole(MessageToDict(struct))
     return content
-
-
-def whole(value: Any) -> Any:
-    """The value with every float that is a whole number made an integer."""
-    if isinstance(value, dict):
-        return {key: whole(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [whole(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
