@@ -49,7 +49,7 @@ WRITE: Final = Kind(
 )  # fmt: skip
 CALL: Final = Kind("Calls that could take effect twice.", "15s", "20s", retry_on=_NOT_SEEN)
 UPLOAD: Final = Kind("Uploads: passed on as they come, so never repeated.", "30s", "240s")
-# The slowest: 200 MiB at 1 Mbit/s.
+# The slowest: 512 MiB at 2.5 Mbit/s.
 LARGE_UPLOAD: Final = Kind("Uploads of data files.", "60s", "1800s", large=True)
 DOWNLOAD: Final = Kind("Downloads.", "60s", "240s", retry_on=_NOT_SEEN)
 # The caller comes back with its cursor when the hour is over.

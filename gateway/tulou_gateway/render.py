@@ -36,9 +36,9 @@ PORTAL_PREFIXES: Final = (
 )
 LOCAL_ORIGINS: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 MAX_JSON_BYTES: Final = 1024 * 1024
-# 20 MiB, 200 MiB for data files, and a little more, because gRPC frames count too; the services hold the exact bounds.
+# 20 MiB, 512 MiB for data files, and a little more, because gRPC frames count too; the services hold the exact bounds.
 MAX_UPLOAD_BYTES: Final = 20 * 1024 * 1024 + 64 * 1024
-MAX_LARGE_UPLOAD_BYTES: Final = 200 * 1024 * 1024 + 1024 * 1024
+MAX_LARGE_UPLOAD_BYTES: Final = 512 * 1024 * 1024 + 1024 * 1024
 
 _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 

@@ -58,7 +58,7 @@ def test_a_data_file_may_be_as_large_over_grpc(channel, issuer, upstream):
     assert size_of(upstream) == 24 * MIB
 
 
-@pytest.mark.parametrize(("size", "refused"), [(200 * MIB, False), (202 * MIB, True)])
+@pytest.mark.parametrize(("size", "refused"), [(512 * MIB, False), (514 * MIB, True)])
 def test_a_data_file_has_a_bound_too(gateway, issuer, size, refused):
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as connection:
         head = f"POST {UPLOAD} HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: {size}\r\n"

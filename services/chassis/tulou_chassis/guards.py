@@ -29,7 +29,7 @@ from tulou_chassis.tokens import Verifier
 from tulou_chassis.validation import validate
 
 MAX_SECONDS: Final = 30.0
-MAX_UPLOAD_SECONDS: Final = 300.0
+MAX_UPLOAD_SECONDS: Final = 1_800.0
 log = structlog.get_logger()
 tracer = trace.get_tracer("tulou_chassis")
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -146,7 +146,7 @@ def logging(answers: Mapping[type[Exception], Answer]) -> Guard:
 
 
 def deadline(methods: Mapping[str, Method]) -> Guard:
-    """Bounds the time of a call: what the caller allows, at most half a minute, for an upload five minutes.
+    """Bounds the time of a call: what the caller allows, at most half a minute, for an upload half an hour.
 
     A stream of answers has its own end.
     """

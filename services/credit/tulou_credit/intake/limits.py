@@ -1,6 +1,6 @@
 """How much of a file is ever read or held in memory. What is larger is refused with the bound in the report."""
 
-MAX_FILE_BYTES = 200 * 1024 * 1024
+MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 100
 MAX_CELL_CHARACTERS = 10_000

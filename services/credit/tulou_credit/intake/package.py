@@ -141,7 +141,7 @@ def _check_directory(stream: IO[bytes]) -> None:
     if at < 0 or len(tail) - at < _END_OF_DIRECTORY.size:
         raise refused("BROKEN_WORKBOOK", "zip")
     _, _, _, _, entries, length, _, _ = _END_OF_DIRECTORY.unpack_from(tail, at)
-    # Zip64 has a directory of its own, and no workbook of 200 MB needs it.
+    # Zip64 has a directory of its own, and no workbook of this size needs it.
     if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
         raise refused("BROKEN_WORKBOOK", "zip64")
     if entries > MAX_ZIP_ENTRIES or length > MAX_ZIP_DIRECTORY_BYTES:
