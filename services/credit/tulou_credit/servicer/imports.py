@@ -49,14 +49,15 @@ class ImportServicer(Servicer, import_service_pb2_grpc.ImportServiceServicer):
         validate(first)
         check_filename(first.filename)
         import_id = str(uuid.uuid4())
-        file = await asyncio.to_thread(self._files.write, import_id)
+        # Opened and put away in no thread: one goes on when the call is cancelled meanwhile, and nobody would close it.
+        file = self._files.write(import_id)
         try:
             await asyncio.to_thread(file.write, first.file.data)
             async for request in requests:
                 await asyncio.to_thread(file.write, request.file.data)
             sha256, size = await asyncio.to_thread(file.commit)
         finally:
-            await asyncio.to_thread(file.abandon)
+            file.abandon()
         call = CURRENT.get()
         asked = f"{first.filename} {first.encoding} {sha256}"
         call.idempotency = call.key(first.request_id, asked.encode())
