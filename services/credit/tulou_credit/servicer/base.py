@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
@@ -30,16 +30,21 @@ class Servicer:
 
         Raises what the operation raises, and Refusal where others were faster each time.
         """
-        for _ in range(TRIES - 1):
+        for _ in range(TRIES):
             try:
                 return await self._database.write(operation)
-            except (IntegrityError, StaleDataError):
-                continue
-        try:
-            return await self._database.write(operation)
-        except (IntegrityError, StaleDataError):
-            # So many write the same row that one more try would not be the last either.
-            raise Refusal(UNAVAILABLE) from None
+            except (DBAPIError, StaleDataError) as error:
+                if not _was_overtaken(error):
+                    raise
+        # So many write the same row that one more try would not be the last either.
+        raise Refusal(UNAVAILABLE)
+
+
+def _was_overtaken(error: DBAPIError | StaleDataError) -> bool:
+    """Whether another transaction made or changed the same rows. A deadlock that PostgreSQL ends has only a code."""
+    if isinstance(error, IntegrityError | StaleDataError):
+        return True
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
 
 
 def now() -> datetime:
