@@ -9,11 +9,13 @@ PROTOS := $(shell find protos/tulou -name '*.proto') protos/generate.py
 # Differs when the interpreter or the folder is another one than the environment was made with: then it is made anew.
 ASKED = $$($(PYTHON) -c 'import sys; print(sys.version, sys.base_prefix)' 2>&1) in $(CURDIR)
 UV_LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-  --custom-compile-command "make lock" $(foreach name,protos civics chassis approval credit gateway city,--no-emit-package tulou-$(name))
-export PORT VAR DATABASE_URL AMQP_URI
+  --custom-compile-command "make lock" $(foreach name,protos civics chassis gateway,--no-emit-package tulou-$(name)) \
+  pyproject.toml $(MEMBERS:=/pyproject.toml)
+SERVICES ?= $(patsubst services/%/migrations,%,$(wildcard services/*/migrations))
+export PORT VAR DATABASE_URL AMQP_URI ENGINE REGISTRY BASE VERSION SUITE DEBIAN_MIRROR
 
 .DEFAULT_GOAL := help
-.PHONY: help up stop status token demo test e2e lint bench lock clean FORCE
+.PHONY: help up stop status token demo test e2e lint bench lock clean base wheels images FORCE
 
 help: ## Show this list
 	@awk -F ' *## *' '/^[a-z0-9]+:.*## / {sub(/:.*/, "", $$1); printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -50,9 +52,18 @@ lint: $(VENV)/dev ## Check style, types, imports between packages, and the proto
 bench: $(VENV)/dev ## Measure start, memory and throughput beside a hand-written floor
 	@$(BIN)/python -m bench
 
+base: ## Build the base image and stand-ins for PostgreSQL and RabbitMQ from Debian packages
+	@images/base.sh
+
+wheels: ## Fetch the packages of requirements.lock for the images' Python into var/images/wheels
+	@images/wheels.sh
+
+images: ## Build the images: make images BASE=tulou/base REGISTRY=tulou VERSION=0.1.0 ENGINE=docker
+	@images/build.sh $(SERVICES) gateway
+
 lock: ## Make the lock files again (needs uv)
-	$(UV_LOCK) --group build pyproject.toml -o requirements.lock
-	$(UV_LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(UV_LOCK) --group build -o requirements.lock
+	$(UV_LOCK) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: stop ## Stop the city; remove its state under var/, the stubs and the environment
 	rm -rf $(VENV) var protos/gen .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
