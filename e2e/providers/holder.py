@@ -25,7 +25,7 @@ import psutil
 import psycopg
 from pytest_docker.plugin import get_docker_services
 
-from e2e.providers import packages
+from e2e.providers import engine, packages
 from e2e.providers.kinds import Server, Unavailable
 from e2e.providers.reaper import lives
 
@@ -108,6 +108,7 @@ WAYS: dict[str, dict[str, Way]] = {
         "docker": lambda folder: docker("rabbitmq", folder),
         "packages": packages.rabbitmq,
     },
+    "engine": {"docker": engine.answering, "packages": engine.from_packages},
 }
 
 

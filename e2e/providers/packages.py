@@ -54,7 +54,7 @@ def postgresql(folder: Path) -> Iterator[Server]:
         return False
 
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-    with _running([initdb.with_name("postgres"), "-D", home / "data", *options], home, {}, user, signal.SIGINT, ready):
+    with running([initdb.with_name("postgres"), "-D", home / "data", *options], home, {}, user, signal.SIGINT, ready):
         yield Server(uri=url, origin="Debian's packages")
 
 
@@ -94,9 +94,9 @@ def rabbitmq(folder: Path) -> Iterator[Server]:
 
     # epmd runs here in the foreground, else Erlang leaves one behind as a daemon.
     with (
-        _running(["epmd", "-address", "127.0.0.1", "-port", str(epmd)], home, environment, user, signal.SIGTERM),
+        running(["epmd", "-address", "127.0.0.1", "-port", str(epmd)], home, environment, user, signal.SIGTERM),
         # Its orderly end takes seconds, for data that nobody wants any more.
-        _running([program], home, environment, user, signal.SIGKILL, ready),
+        running([program], home, environment, user, signal.SIGKILL, ready),
     ):
         yield Server(uri=f"amqp://tulou:{password}@127.0.0.1:{amqp}/", api=api, origin="Debian's packages")
 
@@ -163,20 +163,21 @@ def _run(command: list[Any], environment: dict[str, str] | None = None, **option
 
 
 @contextmanager
-def _running(
+def running(
     command: list[Any],
     home: Path,
-    environment: dict[str, str],
-    user: str | None,
-    end: signal.Signals,
+    environment: dict[str, str] | None = None,
+    user: str | None = None,
+    end: signal.Signals = signal.SIGTERM,
     ready: Callable[[], bool] = lambda: True,
 ) -> Iterator[None]:
+    """Starts a server, waits until it is ready, and ends it. Its log lies in `home`. Raises Unavailable."""
     log = home / f"{Path(command[0]).name}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
             cwd=home,
-            env=os.environ | environment,
+            env=os.environ | (environment or {}),
             user=user,
             stdin=subprocess.DEVNULL,
             stdout=output,

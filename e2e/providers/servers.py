@@ -21,7 +21,7 @@ from tulou_city.services import SERVICES
 
 FOLDER: Final = "TULOU_TEST_FOLDER"
 OWNER: Final = "TULOU_TEST_OWNER"
-TITLES: Final = {"postgresql": "PostgreSQL", "rabbitmq": "RabbitMQ"}
+TITLES: Final = {"postgresql": "PostgreSQL", "rabbitmq": "RabbitMQ", "engine": "Docker"}
 HOLDERS: list[subprocess.Popen[bytes]] = []
 
 
