@@ -1,0 +1,1 @@
+"""Notes (留言): people write them and read them again."""
