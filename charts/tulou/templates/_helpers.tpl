@@ -170,6 +170,9 @@ automountServiceAccountToken: false
 {{/* What keeps enough instances running: the autoscaler and the disruption budget. */}}
 {{- define "tulou.scaling" -}}
 {{- if dig "autoscaling" "enabled" false .config }}
+{{- if lt (int .config.autoscaling.maxReplicas) (int .config.autoscaling.minReplicas) }}
+{{- fail (printf "%s %s: autoscaling.maxReplicas is less than minReplicas" .component .role) }}
+{{- end }}
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
