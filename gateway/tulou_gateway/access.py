@@ -37,9 +37,9 @@ class Kind:
     large: bool = False
 
 
-# Tried again whatever happened: doing it twice is doing it once.
-_ANY_FAILURE: Final = "connect-failure,refused-stream,reset-before-request,reset,unavailable"
-# Tried again only if no service has seen it.
+# Tried again whatever happened: doing it twice is doing it once. An instance that could wait no longer says CANCELLED.
+_ANY_FAILURE: Final = "connect-failure,refused-stream,reset-before-request,reset,unavailable,cancelled"
+# Tried again only if no service has seen it; of an upload only as long as no more than a buffer has come.
 _NOT_SEEN: Final = "connect-failure,refused-stream,reset-before-request"
 
 READ: Final = Kind("Reads: safe to repeat.", "15s", "20s", retry_on=_ANY_FAILURE, per_try_timeout="5s")
@@ -48,12 +48,12 @@ WRITE: Final = Kind(
     "15s", "20s", retry_on=_ANY_FAILURE,
 )  # fmt: skip
 CALL: Final = Kind("Calls that could take effect twice.", "15s", "20s", retry_on=_NOT_SEEN)
-UPLOAD: Final = Kind("Uploads: passed on as they come, so never repeated.", "30s", "240s")
+UPLOAD: Final = Kind("Uploads: passed on as they come.", "30s", "240s", retry_on=_NOT_SEEN)
 # The slowest: 512 MiB at 2.5 Mbit/s.
-LARGE_UPLOAD: Final = Kind("Uploads of data files.", "60s", "1800s", large=True)
+LARGE_UPLOAD: Final = Kind("Uploads of data files.", "60s", "1800s", retry_on=_NOT_SEEN, large=True)
 DOWNLOAD: Final = Kind("Downloads.", "60s", "240s", retry_on=_NOT_SEEN)
 # The caller comes back with its cursor when the hour is over.
-STREAM: Final = Kind("Event streams: quiet ones are not cut off.", "0s", "3600s", idle_timeout="0s")
+STREAM: Final = Kind("Event streams: quiet ones are not cut off.", "0s", "3600s", idle_timeout="0s", retry_on=_NOT_SEEN)
 
 
 def kind_of(rpc: Rpc) -> Kind:

@@ -4,7 +4,9 @@ descriptors.binpb."""
 import argparse
 import json
 import os
+from collections import defaultdict
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -45,13 +47,15 @@ _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster of cds.yaml."""
+    """One cluster of cds.yaml. `grpc` is the gRPC service behind it, "" for HTTP; `named`: the host is a name, behind
+    which there may be many instances, not an address."""
 
     name: str
     host: str
     port: int
-    grpc: bool = False
-    tls: bool = False
+    named: bool
+    tls: bool
+    grpc: str
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     add("--address", default="127.0.0.1", help="address the gateway listens on (%(default)s)")
     add("--port", type=int, default=8080, help="port the gateway listens on (%(default)s)")
     add("--admin-port", type=int, help="port of Envoy's admin page on 127.0.0.1 (port + 2)")
+    add("--metrics-address", type=_host_port, metavar="HOST:PORT", help="/metrics, /livez and /readyz; absent: none")
     add("--service", action="append", default=[], metavar="NAME=HOST:PORT", help="where a service is; for each service")
     add("--portal", metavar="HOST:PORT", help="where the docs, traces and token pages are; absent: no such pages")
     add("--otlp", metavar="URL", help="OTLP/HTTP endpoint, for example http://127.0.0.1:8081; absent: spans go nowhere")
@@ -95,9 +100,15 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
     out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
 
-    clusters = [_cluster(name, f"//{addresses[name]}", grpc=True) for name in services]
+    admin_port = arguments.admin_port or arguments.port + 2
+    clusters = [
+        _cluster(name, f"//{addresses[name]}", grpc=next(one for one in api.services if cluster_of(one) == name))
+        for name in services
+    ]
     if arguments.portal:
         clusters.append(_cluster("portal", f"//{arguments.portal}"))
+    if arguments.metrics_address:
+        clusters.append(_cluster("admin", f"//127.0.0.1:{admin_port}"))
     if arguments.otlp:
         clusters.append(_cluster("otlp", arguments.otlp))
     if "://" in arguments.jwks:
@@ -108,7 +119,7 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
     )
     values: dict[str, Any] = vars(arguments) | {
         "out": str(out),
-        "admin_port": arguments.admin_port or arguments.port + 2,
+        "admin_port": admin_port,
         "otlp_url": f"{(arguments.otlp or 'http://nowhere').rstrip('/')}/v1/traces",
         "sampling": arguments.sampling if arguments.otlp else 0,
         "jwks_url": arguments.jwks if "://" in arguments.jwks else "",
@@ -121,6 +132,7 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
         "services": api.services,
         "policies": policies(api.rpcs),
         "routes": routes(api.rpcs),
+        "methods": _methods(api),
         "open_services": OPEN_SERVICES,
         "open_cluster": services[0],
         "portal_prefixes": PORTAL_PREFIXES,
@@ -137,12 +149,36 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
     _write(out / "descriptors.binpb", _without_comments(api.raw))
 
 
-def _cluster(name: str, url: str, *, grpc: bool = False) -> Cluster:
+def _cluster(name: str, url: str, *, grpc: str = "") -> Cluster:
     parts = urlsplit(url)
     if not parts.hostname:
         raise SystemExit(f"{name}: no host in {url.lstrip('/')!r}")
     tls = parts.scheme == "https"
-    return Cluster(name, parts.hostname, parts.port or (443 if tls else 80), grpc=grpc, tls=tls)
+    port = parts.port or (443 if tls else 80)
+    return Cluster(name, parts.hostname, port, named=not _is_address(parts.hostname), tls=tls, grpc=grpc)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _methods(api: Api) -> list[dict[str, Any]]:
+    """Only these are counted by name: a caller must not be able to invent another."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for rpc in api.rpcs:
+        names[rpc.service].append(rpc.name)
+    return [{"name": service, "method_names": found} for service, found in names.items()]
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
 
 
 def _bucket(rate: int) -> str:
