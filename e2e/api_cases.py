@@ -147,6 +147,11 @@ class Run:
             self._held[person, fault] = self._tokens.token(**claims, sub=subject, fault=fault) if claims else ""
         return self._held[person, fault]
 
+    def use(self, tokens: Tokens) -> None:
+        """The same subjects, with tokens of another issuer."""
+        self._tokens = tokens
+        self._held = {}
+
     def body(self, rpc: str, change: Mapping[str, Any], without: tuple[str, ...] = ()) -> Json:
         """The RPC's valid request with these changes."""
         body: Json = copy.deepcopy(read("requests")[rpc]["body"])

@@ -1,7 +1,5 @@
 """kill -9 of server, worker and gateway while fifty applicants write: nothing is lost, nothing is doubled."""
 
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,7 +16,7 @@ from sqlmodel import Session, col, select
 from e2e.api_cases import Run
 from e2e.clients import Client, GrpcClient, HttpClient, Json, Refused
 from e2e.eventually import eventually
-from e2e.providers.cities import Bus, Database, running_city
+from e2e.providers.cities import Bus, Database, by_hand, running_city
 from e2e.tokens import Tokens
 from tulou_approval.models import Case, Notice
 from tulou_chassis.syncdb import SyncDatabase
@@ -184,8 +182,7 @@ def check_events(client: Client, tokens: Tokens, submitted: dict[str, str]) -> N
 
 
 def check_histories(city: City, cases: int) -> None:
-    command = [sys.executable, "-m", "tulou_approval", "audit", "verify"]
-    done = subprocess.run(command, env=city.environment("approval"), capture_output=True, text=True, timeout=60)
+    done = by_hand(city, "approval", "audit", "verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"the histories of {cases} cases are as they were written" in done.stdout
 

@@ -1,5 +1,5 @@
 """A household's credit, and what follows from it in the other service: over HTTP and gRPC, on both databases and over
-both buses; each of the four is met, not each with each."""
+both buses, in processes and in containers; each of them is met, not each with each."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,15 +14,17 @@ from e2e import numbers
 from e2e.api_cases import Run
 from e2e.clients import Client, GrpcClient, HttpClient, Json, Refused
 from e2e.eventually import eventually
-from e2e.providers.cities import Bus, Cities, Database
+from e2e.providers.cities import Bus, Cities, Database, Place
 from e2e.tokens import Tokens
 from tulou_city.layout import HOST, City
 
-WAYS: Final[list[tuple[Database, Bus, type[HttpClient] | type[GrpcClient]]]] = [
-    ("sqlite", "in-process", HttpClient),
-    ("sqlite", "rabbitmq", GrpcClient),
-    ("postgresql", "in-process", GrpcClient),
-    ("postgresql", "rabbitmq", HttpClient),
+WAYS: Final[list[tuple[Database, Bus, Place, type[HttpClient] | type[GrpcClient]]]] = [
+    ("sqlite", "in-process", "processes", HttpClient),
+    ("sqlite", "rabbitmq", "processes", GrpcClient),
+    ("postgresql", "in-process", "processes", GrpcClient),
+    ("postgresql", "rabbitmq", "processes", HttpClient),
+    ("postgresql", "rabbitmq", "containers", HttpClient),
+    ("postgresql", "rabbitmq", "containers", GrpcClient),
 ]
 APPROVAL: Final = "tulou.approval.v1.ApprovalService"
 CREDIT: Final = "tulou.credit.v1"
@@ -101,10 +103,10 @@ class Journey:
         }
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: f"{way[0]}-{way[1]}-{way[2].name}")
+@pytest.fixture(params=WAYS, ids=lambda way: "-".join([*way[:3], way[3].name]))
 def journey(request: pytest.FixtureRequest, cities: Cities) -> Iterator[Journey]:
-    database, bus, kind = request.param
-    city = cities(database=database, bus=bus)
+    database, bus, place, kind = request.param
+    city = cities(database=database, bus=bus, place=place)
     client: Client = kind(city.url if kind is HttpClient else f"{HOST}:{city.port}")
     trace_id = secrets.token_hex(16)
     run = Run(client, Tokens(city), traceparent=lambda: f"00-{trace_id}-{secrets.token_hex(8)}-01")

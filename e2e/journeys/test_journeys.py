@@ -1,8 +1,7 @@
-"""Whole lives of a case, the same over HTTP and gRPC, on both databases and over both buses."""
+"""Whole lives of a case, the same over HTTP and gRPC, on both databases and over both buses, in
+processes and in containers."""
 
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,16 +14,17 @@ import pytest
 from e2e.api_cases import Run
 from e2e.clients import Client, GrpcClient, HttpClient, Json
 from e2e.eventually import eventually
-from e2e.providers.cities import Bus, Cities, Database
+from e2e.providers.cities import Bus, Cities, Database, Place, by_hand
 from e2e.tokens import Tokens
 from tulou_city.layout import HOST, City
 from tulou_civics import identifiers
 
-CITIES: Final[list[tuple[Database, Bus]]] = [
-    ("sqlite", "in-process"),
-    ("sqlite", "rabbitmq"),
-    ("postgresql", "in-process"),
-    ("postgresql", "rabbitmq"),
+CITIES: Final[list[tuple[Database, Bus, Place]]] = [
+    ("sqlite", "in-process", "processes"),
+    ("sqlite", "rabbitmq", "processes"),
+    ("postgresql", "in-process", "processes"),
+    ("postgresql", "rabbitmq", "processes"),
+    ("postgresql", "rabbitmq", "containers"),
 ]
 SERVICE: Final = "tulou.approval.v1.ApprovalService"
 
@@ -101,8 +101,8 @@ class Journey:
 
 @pytest.fixture(params=CITIES, ids="-".join, scope="module")
 def city(request: pytest.FixtureRequest, cities: Cities) -> City:
-    database, bus = request.param
-    return cities(database=database, bus=bus)
+    database, bus, place = request.param
+    return cities(database=database, bus=bus, place=place)
 
 
 @pytest.fixture(params=[HttpClient, GrpcClient], ids=["http", "grpc"])
@@ -271,8 +271,7 @@ def _check_history(journey: Journey) -> None:
 
 
 def _check_audit(city: City) -> None:
-    command = [sys.executable, "-m", "tulou_approval", "audit", "verify"]
-    done = subprocess.run(command, env=city.environment("approval"), capture_output=True, text=True, timeout=60)
+    done = by_hand(city, "approval", "audit", "verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "are as they were written" in done.stdout
 

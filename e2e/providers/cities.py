@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 import pytest
 
+from e2e.containers.stack import Containers, running_containers
 from e2e.leaks import leaks
 from e2e.providers.servers import OWNER, databases, server, vhost
 from tulou_city import prepare, supervise
@@ -21,6 +22,7 @@ from tulou_city.layout import City
 
 Database = Literal["sqlite", "postgresql"]
 Bus = Literal["in-process", "rabbitmq"]
+Place = Literal["processes", "containers"]
 # Below the ports that the system gives to outgoing connections.
 FIRST_PORTS: Final = range(15_000, 32_000, 40)
 _reapers: list[subprocess.Popen[bytes]] = []
@@ -29,8 +31,9 @@ _reapers: list[subprocess.Popen[bytes]] = []
 class Cities(Protocol):
     """Gives a running city of this kind, the same one to every test of the run that asks."""
 
-    def __call__(self, *, database: Database = "sqlite", bus: Bus = "in-process") -> City:
-        """The first to ask starts it; where it does not start, the test fails with what `make up` said."""
+    def __call__(self, *, database: Database = "sqlite", bus: Bus = "in-process", place: Place = "processes") -> City:
+        """The first to ask starts it; where it does not start, the test fails with what `make up` said. On containers
+        it has PostgreSQL and RabbitMQ, each in one of its own."""
         ...
 
 
@@ -38,12 +41,18 @@ class Cities(Protocol):
 def cities() -> Iterator[Cities]:
     """See Cities. A test that stops or kills processes takes a city of its own: `running_city`."""
     with ExitStack() as stack:
-        running: dict[tuple[Database, Bus], City] = {}
+        running: dict[tuple[Database, Bus, Place], City] = {}
 
-        def give(*, database: Database = "sqlite", bus: Bus = "in-process") -> City:
-            if (database, bus) not in running:
-                running[database, bus] = stack.enter_context(running_city(database=database, bus=bus))
-            return running[database, bus]
+        def give(*, database: Database = "sqlite", bus: Bus = "in-process", place: Place = "processes") -> City:
+            kind = database, bus, place
+            if kind not in running:
+                reap_if_the_run_dies()
+                running[kind] = stack.enter_context(
+                    running_containers(free_first_port())
+                    if place == "containers"
+                    else running_city(database=database, bus=bus)
+                )
+            return running[kind]
 
         yield give
 
@@ -74,7 +83,7 @@ def new_city(*, database: Database = "sqlite", bus: Bus = "in-process") -> Itera
             database_url=sqlite if database == "sqlite" else stack.enter_context(databases(server("postgresql").uri)),
             amqp_uri=stack.enter_context(vhost(server("rabbitmq"))) if bus == "rabbitmq" else "",
         )
-        _reap_if_the_run_dies()
+        reap_if_the_run_dies()
         stack.callback(supervise.stop, city)
         yield city
         supervise.stop(city)
@@ -101,6 +110,14 @@ def settings_of(city: City) -> dict[str, str]:
     return named | {"TULOU_OTLP_ENDPOINT": f"http://127.0.0.1:{city.port + 1}"}
 
 
+def by_hand(city: City, service: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A service's own command as an operator runs it, where the city's processes run."""
+    if isinstance(city, Containers):
+        return city.by_hand(service, *arguments)
+    command = [sys.executable, "-m", f"tulou_{service}", *arguments]
+    return subprocess.run(command, env=city.environment(service), capture_output=True, text=True, timeout=60)
+
+
 def free_first_port() -> int:
     """A first port whose followers are free too."""
     for port in random.sample(FIRST_PORTS, len(FIRST_PORTS)):
@@ -109,7 +126,8 @@ def free_first_port() -> int:
     raise RuntimeError("no free ports")
 
 
-def _reap_if_the_run_dies() -> None:
+def reap_if_the_run_dies() -> None:
+    """Nothing of this run's cities outlives it."""
     if not _reapers:
         command = [sys.executable, "-m", "e2e.providers.reaper", os.environ[OWNER]]
         _reapers.append(subprocess.Popen(command, start_new_session=True))

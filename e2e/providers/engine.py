@@ -128,9 +128,10 @@ def _server_image(variable: str, usual: str, stand_in: str) -> str:
     if _is_here(stand_in):
         return stand_in
     with suppress(subprocess.TimeoutExpired):
-        if _is_here(usual) or not subprocess.run(
-            ["docker", "pull", "-q", usual], capture_output=True, timeout=PULL_SECONDS
-        ).returncode:
+        if (
+            _is_here(usual)
+            or not subprocess.run(["docker", "pull", "-q", usual], capture_output=True, timeout=PULL_SECONDS).returncode
+        ):
             return usual
     return stand_in
 

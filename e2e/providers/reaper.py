@@ -1,6 +1,7 @@
 """Ends the cities of a test run that was killed:  python -m e2e.providers.reaper PID-OF-THE-TEST-RUN"""
 
 import shutil
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -27,6 +28,18 @@ def reap(owner: int) -> None:
             if MARKER in environment and environment.get(OWNER) == str(owner):
                 process.kill()
                 shutil.rmtree(environment[MARKER], ignore_errors=True)
+    if shutil.which("docker"):
+        _remove_containers(f"label=city.tulou.run={owner}")
+
+
+def _remove_containers(label: str) -> None:
+    def docker(*arguments: str) -> list[str]:
+        return subprocess.run(["docker", *arguments], capture_output=True, text=True).stdout.split()
+
+    for kind, removal in (("container", ("rm", "-fv")), ("network", ("rm",)), ("volume", ("rm",))):
+        every = ("-a",) if kind == "container" else ()
+        if found := docker(kind, "ls", "-q", *every, "--filter", label):
+            docker(kind, *removal, *found)
 
 
 if __name__ == "__main__":
