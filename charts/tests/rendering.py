@@ -24,7 +24,7 @@ PROFILES: Final = {
 
 def run(helm: str, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs a command of Helm's on the chart; the caller looks at how it ended."""
-    release = [RELEASE] if command == "template" else []
+    release = [] if command == "lint" else [RELEASE]
     return subprocess.run(
         [helm, command, *release, str(CHART), *arguments], capture_output=True, text=True, timeout=120
     )
