@@ -62,11 +62,13 @@ def described(schema: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 def _inner(schema: dict[str, Any], place: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """The schema of a key; none for a key that the user names, but a service's, where all are alike."""
+    """The schema of a key; of a service, where all are alike, but of no other key that the user names."""
     for part in [place, *place.get("allOf", [])]:
         whole = schema["definitions"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
-        inner = whole.get("properties", {}).get(key) or whole.get("additionalProperties")
-        if isinstance(inner, dict) and inner != {"type": "string"}:
+        inner: dict[str, Any] | None = whole.get("properties", {}).get(key)
+        if inner is None and place is schema["properties"]["services"]:
+            (inner,) = place["patternProperties"].values()
+        if inner is not None:
             return inner
     return None
 

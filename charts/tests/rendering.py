@@ -22,12 +22,10 @@ PROFILES: Final = {
 }
 
 
-def run(helm: str, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(helm: str, command: str, *arguments: str, release: str = RELEASE) -> subprocess.CompletedProcess[str]:
     """Runs a command of Helm's on the chart; the caller looks at how it ended."""
-    release = [] if command == "lint" else [RELEASE]
-    return subprocess.run(
-        [helm, command, *release, str(CHART), *arguments], capture_output=True, text=True, timeout=120
-    )
+    name = [] if command == "lint" else [release]
+    return subprocess.run([helm, command, *name, str(CHART), *arguments], capture_output=True, text=True, timeout=120)
 
 
 def render(helm: str, arguments: tuple[str, ...]) -> str:
