@@ -7,27 +7,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from charts.tests import rendering
 from e2e.providers.tools import helm
-from tulou_city.layout import ROOT
 
-CHART: Final = ROOT / "charts/tulou"
-NAMESPACE: Final = "city"
+NAMESPACE: Final = "tulou"
 # Selectors of the rules and dashboards: a name and what stands in its braces. Every one has braces, with its namespace.
 _SELECTOR: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^}\"]|\"[^\"]*\")*)\}")
 _MATCHER: Final = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 
 
 @cache
-def manifests(kind: str) -> list[dict[str, Any]]:
-    """The rendered manifests of one kind."""
-    command = [helm(), "template", "tulou", CHART, "--namespace", NAMESPACE]
-    done = subprocess.run(
-        [*command, "--values", CHART / "ci/production-values.yaml"], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return [found for found in yaml.safe_load_all(done.stdout) if found and found["kind"] == kind]
+def _objects() -> list[rendering.Rendering]:
+    return rendering.manifests(rendering.render(str(helm()), rendering.PROFILES["production"]))
+
+
+def manifests(kind: str) -> list[rendering.Rendering]:
+    """The objects of one kind."""
+    return rendering.of_kind(_objects(), kind)
 
 
 @cache
@@ -48,7 +44,9 @@ def alerts() -> dict[str, dict[str, Any]]:
 
 def dashboards() -> dict[str, dict[str, Any]]:
     """The dashboards by file name."""
-    files = [found["data"].items() for found in manifests("ConfigMap") if "grafana_dashboard" in found["metadata"]["labels"]]
+    files = [
+        found["data"].items() for found in manifests("ConfigMap") if "grafana_dashboard" in found["metadata"]["labels"]
+    ]
     return {name: json.loads(text) for [(name, text)] in files}
 
 

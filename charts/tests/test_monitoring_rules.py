@@ -1,0 +1,108 @@
+"""The alerts, as the chart renders them: promtool reads them, and each fires when it should and not before."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from charts.tests.monitoring import NAMESPACE, alerts, groups, manifests, run_promtool
+from e2e.providers.tools import promtool
+
+CASES: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "monitoring_cases.yaml").read_text())
+LANGUAGES: Final = {"summary", "description", "summary_en", "description_en"}
+
+
+@pytest.fixture(scope="module")
+def rules_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The file of each PrometheusRule, by its name."""
+    folder = tmp_path_factory.mktemp("rules")
+    for rule in manifests("PrometheusRule"):
+        (folder / rule["metadata"]["name"]).write_text(yaml.safe_dump(rule["spec"], allow_unicode=True))
+    return {path.name: path for path in folder.iterdir()}
+
+
+def test_promtool_accepts_the_rules(rules_files: dict[str, Path]) -> None:
+    assert not run_promtool(promtool(), "check", "rules", "--lint=all", "--lint-fatal", *rules_files.values())
+
+
+def test_promtool_refuses_a_broken_rule(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("groups: [{name: broken, rules: [{alert: Broken, expr: 'sum(up', labels: {severity: page}}]}]")
+    assert "parse error" in run_promtool(promtool(), "check", "rules", path)
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.findall(r"<\w+>", yaml.safe_dump(groups()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_alert_says_how_bad_it_is_and_what_happened_in_both_languages(name: str) -> None:
+    alert = alerts()[name]
+    assert alert["labels"]["severity"] in {"page", "ticket"}
+    assert set(alert["annotations"]) == LANGUAGES | {"runbook_url"}
+    assert re.search("[一-龥]", alert["annotations"]["summary"])
+    assert not re.search("[一-龥]", alert["annotations"]["summary_en"] + alert["annotations"]["description_en"])
+
+
+def test_every_alert_has_cases() -> None:
+    assert set(CASES) == set(alerts())
+    assert not [name for name, cases in CASES.items() if not (cases.get("fires") and cases.get("quiet"))]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_alerts_fire_when_they_should_and_not_before(name: str, rules_files: dict[str, Path], tmp_path: Path) -> None:
+    assert not run_promtool(promtool(), "test", "rules", *_test_files(tmp_path, rules_files, name))
+
+
+def test_a_case_that_is_wrong_is_noticed(rules_files: dict[str, Path], tmp_path: Path) -> None:
+    path, *_ = _test_files(tmp_path, rules_files, "TulouDeadLetters")
+    told = yaml.safe_load(path.read_text())
+    told["tests"][0]["alert_rule_test"][0]["exp_alerts"] = []
+    path.write_text(yaml.safe_dump(told))
+    assert "TulouDeadLetters" in run_promtool(promtool(), "test", "rules", path)
+
+
+def _test_files(folder: Path, rules_files: dict[str, Path], name: str) -> list[Path]:
+    """promtool's files for one alert, one for each case."""
+    holder = next(
+        rule["metadata"]["name"]
+        for rule in manifests("PrometheusRule")
+        if any(found.get("alert") == name for group in rule["spec"]["groups"] for found in group["rules"])
+    )
+    paths = []
+    for kind in ("fires", "quiet"):
+        for number, case in enumerate(CASES[name][kind]):
+            expected = [_expected(name, case)] if kind == "fires" else []
+            step = case.get("interval", "1m")
+            test = {
+                "interval": step,
+                "input_series": [
+                    {"series": _in_namespace(key), "values": text} for key, text in case["series"].items()
+                ],
+                "alert_rule_test": [{"eval_time": case["at"], "alertname": name, "exp_alerts": expected}],
+            }
+            told = {"rule_files": [str(rules_files[holder])], "evaluation_interval": step, "tests": [test]}
+            paths.append(folder / f"{kind}-{number}.yaml")
+            paths[-1].write_text(yaml.safe_dump(told, allow_unicode=True))
+    return paths
+
+
+def _in_namespace(series: str) -> str:
+    return series if "namespace=" in series else series.replace("{", f'{{namespace="{NAMESPACE}", ', 1)
+
+
+def _expected(name: str, case: dict[str, Any]) -> dict[str, Any]:
+    """A case that fires says the labels beside namespace and severity, and what the value reads like in the texts."""
+    alert = alerts()[name]
+    labels = alert["labels"] | case.get("labels", {})
+
+    def fill(text: str) -> str:
+        text = re.sub(r"{{ \$labels\.(\w+) }}", lambda found: labels.get(found[1], ""), text)
+        return re.sub(r"{{ \$value[^}]* }}", str(case.get("value", "")), text)
+
+    return {
+        "exp_labels": labels,
+        "exp_annotations": {key: fill(text) for key, text in alert["annotations"].items()},
+    }
