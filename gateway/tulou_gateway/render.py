@@ -1,5 +1,5 @@
 """Writes Envoy's configuration for one machine or one cluster into a folder: bootstrap.yaml, cds.yaml, body_check.lua,
-descriptors.binpb."""
+descriptors.binpb, and tls.yaml where there is a certificate."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from tulou_gateway.body_check import lua_tables
 from tulou_gateway.descriptors import Api, load
 from tulou_gateway.replies import mappers
 
-# envoy.yaml, clusters.yaml and lua/ stand beside the package.
+# envoy.yaml, clusters.yaml, tls.yaml and lua/ stand beside the package.
 SOURCES: Final = Path(__file__).resolve().parents[1]
 OPEN_SERVICES: Final = (
     "grpc.health.v1.Health",
@@ -74,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     add("--issuer", default="https://tulou.localhost", help="issuer of the tokens (%(default)s)")
     add("--audience", default="tulou", help="audience of the tokens (%(default)s)")
     add("--jwks", required=True, metavar="FILE|URL", help="the issuer's keys")
+    add("--tls-cert", type=Path, metavar="FILE", help="certificate chain, read again when renewed; absent: no TLS")
+    add("--tls-key", type=Path, metavar="FILE", help="its private key")
     add("--cors", default=LOCAL_ORIGINS, metavar="REGEX", help="origins whose pages may call (pages of this machine)")
     add("--token-rate", type=int, default=200, help="requests a second of one token; twice that at once (%(default)s)")
     add("--address-rate", type=int, default=1000, help="the same for one address (%(default)s)")
@@ -92,11 +94,14 @@ def main(argv: list[str]) -> None:
 
 
 def render(arguments: argparse.Namespace, api: Api) -> None:
-    """Writes the four files. Raises SystemExit unless each service of the descriptors, and no other, has an address."""
+    """Writes the files. Raises SystemExit unless each service of the descriptors, and no other, has an address, and
+    when a certificate comes without its key."""
     addresses = dict(one.partition("=")[::2] for one in arguments.service)
     services = list(dict.fromkeys(cluster_of(service) for service in api.services))
     if set(addresses) != set(services):
         raise SystemExit(f"--service must be given for each of: {', '.join(services)}; got: {', '.join(addresses)}")
+    if bool(arguments.tls_cert) != bool(arguments.tls_key):
+        raise SystemExit("--tls-cert and --tls-key are given together or not at all")
     out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
 
@@ -123,7 +128,10 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
         "otlp_url": f"{(arguments.otlp or 'http://nowhere').rstrip('/')}/v1/traces",
         "sampling": arguments.sampling if arguments.otlp else 0,
         "jwks_url": arguments.jwks if "://" in arguments.jwks else "",
-        "jwks_file": str(Path(arguments.jwks).resolve()),
+        # Not resolved: a mounted secret is a link, and where it leads is gone when the secret has changed.
+        "jwks_file": Path(arguments.jwks).absolute(),
+        "tls_cert": arguments.tls_cert and arguments.tls_cert.absolute(),
+        "tls_key": arguments.tls_key and arguments.tls_key.absolute(),
         "max_json_bytes": MAX_JSON_BYTES,
         "max_upload_bytes": MAX_UPLOAD_BYTES,
         "max_large_upload_bytes": MAX_LARGE_UPLOAD_BYTES,
@@ -140,7 +148,10 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
         "clusters": clusters,
         "bucket": _bucket,
     }
-    for template, name in (("envoy.yaml", "bootstrap.yaml"), ("clusters.yaml", "cds.yaml")):
+    templates = {"envoy.yaml": "bootstrap.yaml", "clusters.yaml": "cds.yaml"}
+    if arguments.tls_cert:
+        templates["tls.yaml"] = "tls.yaml"
+    for template, name in templates.items():
         text = environment.get_template(template).render(values)
         yaml.safe_load(text)
         _write(out / name, text.encode())

@@ -113,13 +113,14 @@ class Gateway:
     access_log: Path
     folder: Path
     process: subprocess.Popen[bytes]
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def wait_until_healthy(self) -> None:
-        with httpx.Client() as client:
+        with httpx.Client(verify=False) as client:
             for _ in range(300):
                 try:
                     if client.get(f"{self.url}/healthz").status_code == 200:
@@ -166,6 +167,7 @@ def running_gateway(
     api: Api | None = None,
     instead: tuple[str, str] | None = None,
     drain_delay: int = 0,
+    scheme: str = "http",
 ) -> Iterator[Gateway]:
     """Renders and runs, waits until it is healthy, and ends it with SIGTERM. `instead` is a text of the configuration
     and what stands there for the test."""
@@ -183,7 +185,7 @@ def running_gateway(
         (folder / "envoy.log").open("wb") as errors,
         subprocess.Popen(command, stderr=errors) as process,
     ):
-        found = Gateway(port, admin_port, log, folder, process)
+        found = Gateway(port, admin_port, log, folder, process, scheme)
         try:
             found.wait_until_healthy()
             yield found

