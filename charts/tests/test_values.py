@@ -44,6 +44,8 @@ BAD = [
     ("--set=networkPolicy.callers[0].cidr=10.0.0.0", "networkPolicy.callers.0.cidr", "pattern"),
     ("--set=networkPolicy.broker.ports[0]=amqp", "networkPolicy.broker.ports.0", "integer"),
     ("--set-json=calendars={\"2027\": {\"holidays\": []}}", "calendars.2027", "holidays"),
+    ("--set=calendars.a.years.2027.holidays[0]=1 January", "calendars.a.years.2027.holidays.0", "pattern"),
+    ("--set=calendars.a.overrides.2026-09-28.working=no", "calendars.a.overrides.2026-09-28", "reason"),
     ("--set=monitoring.objectives.availability=100", "monitoring.objectives.availability", "100"),
     # What a schema cannot say, the templates do.
     ("--set=oidc.jwks.configMap=keys", "oidc.jwks", "either url or configMap"),
