@@ -22,7 +22,7 @@ def _pods(objects: list[Rendering]) -> dict[str, Rendering]:
 def _selects(selector: Rendering, pod: Rendering) -> bool:
     chosen: dict[str, str] = selector.get("matchLabels", {})
     assert selector.keys() <= {"matchLabels"}
-    return chosen.items() <= pod["metadata"]["labels"].items()
+    return bool(chosen.items() <= pod["metadata"]["labels"].items())
 
 
 def _peers(rule: Rendering, direction: str, pods: dict[str, Rendering]) -> Iterator[str]:

@@ -32,7 +32,7 @@ def _set(*path: str | int, to: Any) -> Callable[[Rendering], None]:
 
 FIRST = ("containers", 0)
 SECURITY = (*FIRST, "securityContext")
-BAD = {
+BAD: dict[str, Callable[[Rendering], None]] = {
     "the account's token is mounted": _set("automountServiceAccountToken", to=None),
     "it runs under the namespace's default account": _set("serviceAccountName", to=None),
     "it shares the node's or another container's namespaces": _set("hostNetwork", to=True),
