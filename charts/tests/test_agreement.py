@@ -104,6 +104,14 @@ def test_calendars_arrive_as_they_were_given(rendered: Callable[[str], list[Rend
     assert told == "/etc/tulou/calendars/typhoon.json"
 
 
+def test_every_image_is_one_that_is_built(rendered: Callable[[str], list[Rendering]]) -> None:
+    images = set()
+    for workload in of_kind(rendered("production"), "Deployment", "Job", "Pod"):
+        spec = pod_of(workload)["spec"]
+        images |= {each["image"] for each in [*spec.get("initContainers", []), *spec["containers"]]}
+    assert images == {f"registry.tulou.example/tulou/{name}:0.1.0" for name in [*NAMES, "gateway"]}
+
+
 class Parsed(Exception):
     """The arguments were taken; what would have come next is not wanted."""
 

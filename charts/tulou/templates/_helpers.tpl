@@ -40,7 +40,7 @@ labels:
 {{/* "registry/service:tag", unless the part names an image of its own. */}}
 {{- define "tulou.image" -}}
 {{- $images := .root.Values.images -}}
-{{- $name := ternary "gateway" .component (eq .component "portal") -}}
+{{- $name := ternary "gateway" .component (has .component (list "portal" "test")) -}}
 {{- .image | default (printf "%s/%s:%s" $images.registry $name ($images.tag | default .root.Chart.AppVersion)) -}}
 {{- end }}
 
