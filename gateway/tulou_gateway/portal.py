@@ -5,9 +5,12 @@ import hashlib
 import json
 import os
 import re
+import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -95,6 +98,8 @@ def create_app(
         return JSONResponse(_token(issuer, wanted), headers={"cache-control": "no-store"})
 
     def healthy(request: Request) -> Response:
+        if request.app.state.ends_at:
+            return PlainTextResponse("draining\n", 503)
         return PlainTextResponse("ok\n")
 
     def nothing(request: Request, _error: Exception) -> Response:
@@ -112,6 +117,8 @@ def create_app(
     ]
     app = Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)], exception_handlers={404: nothing})
     app.state.has_traces = traces is not None
+    # When it ends, by the monotonic clock; 0 until it is told to.
+    app.state.ends_at = 0.0
     return app
 
 
@@ -134,17 +141,42 @@ def roles_of(api: Api) -> list[Role]:
     return found
 
 
-def main(argv: list[str]) -> None:
-    """Serves the portal until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m tulou_gateway portal", description=__doc__)
-    add = parser.add_argument
+class _Server(uvicorn.Server):
+    """Goes on serving for some seconds after SIGTERM, healthy no more; the process then ends with status 0."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette, drain_delay: float) -> None:
+        super().__init__(config)
+        self._state = app.state
+        self._drain_delay = drain_delay
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)
+        elif not self._state.ends_at:
+            self._state.ends_at = time.monotonic() + self._drain_delay
+
+    async def on_tick(self, counter: int) -> bool:
+        ended = 0 < self._state.ends_at <= time.monotonic()
+        return await super().on_tick(counter) or ended
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `portal`."""
+    found = argparse.ArgumentParser(prog="python -m tulou_gateway portal", description=__doc__)
+    add = found.add_argument
     add("--address", default="127.0.0.1", help="address to listen on (%(default)s)")
     add("--port", type=int, default=int(os.environ.get("PORT") or 8080) + 1, help="port (the gateway's PORT plus one)")
     add("--traces", type=Path, help="file of the span store; without it there are no trace pages")
     add("--signing-key", type=Path, help="issuer.pem; without it there is no /dev/token")
     add("--issuer", default=os.environ.get("TULOU_OIDC_ISSUER", "https://tulou.localhost"), help="iss of tokens")
     add("--audience", default=os.environ.get("TULOU_OIDC_AUDIENCE", "tulou"), help="aud of tokens")
-    given = parser.parse_args(argv)
+    add("--drain-delay", type=float, default=0, help="how long requests are taken after SIGTERM (%(default)s)")
+    return found
+
+
+def main(argv: list[str]) -> None:
+    """Serves the portal until SIGTERM."""
+    given = parser().parse_args(argv)
     key = given.signing_key
     api = load()
     app = create_app(
@@ -154,7 +186,7 @@ def main(argv: list[str]) -> None:
         issuer=Issuer(key.read_bytes(), given.issuer, given.audience) if key else None,
     )
     del api  # It is large, and not needed any more.
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=given.address,
         port=given.port,
@@ -165,7 +197,9 @@ def main(argv: list[str]) -> None:
         # Envoy keeps connections for an hour; were they closed here first, a call could run into the closing.
         timeout_keep_alive=3660,
         timeout_graceful_shutdown=5,
+        limit_concurrency=1_000,
     )
+    _Server(config, app, given.drain_delay).run()
 
 
 class _Static(StaticFiles):

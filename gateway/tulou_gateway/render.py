@@ -47,15 +47,16 @@ _FILTER_CONFIG: Final = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster of cds.yaml. `grpc` is the gRPC service behind it, "" for HTTP; `named`: the host is a name, behind
-    which there may be many instances, not an address."""
+    """One cluster of cds.yaml. `named`: the host is a name, behind which there may be many instances, not an address;
+    `health` is how they are asked for theirs, "" if not at all."""
 
     name: str
     host: str
     port: int
     named: bool
     tls: bool
-    grpc: str
+    grpc: bool
+    health: str
 
 
 def parser() -> argparse.ArgumentParser:
@@ -106,12 +107,13 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     admin_port = arguments.admin_port or arguments.port + 2
-    clusters = [
-        _cluster(name, f"//{addresses[name]}", grpc=next(one for one in api.services if cluster_of(one) == name))
-        for name in services
-    ]
+    clusters = []
+    for name in services:
+        asked = next(service for service in api.services if cluster_of(service) == name)
+        health = f"grpc_health_check: {{service_name: {asked}}}"
+        clusters.append(_cluster(name, f"//{addresses[name]}", grpc=True, health=health))
     if arguments.portal:
-        clusters.append(_cluster("portal", f"//{arguments.portal}"))
+        clusters.append(_cluster("portal", f"//{arguments.portal}", health="http_health_check: {path: /healthz}"))
     if arguments.metrics_address:
         clusters.append(_cluster("admin", f"//127.0.0.1:{admin_port}"))
     if arguments.otlp:
@@ -160,13 +162,13 @@ def render(arguments: argparse.Namespace, api: Api) -> None:
     _write(out / "descriptors.binpb", _without_comments(api.raw))
 
 
-def _cluster(name: str, url: str, *, grpc: str = "") -> Cluster:
+def _cluster(name: str, url: str, *, grpc: bool = False, health: str = "") -> Cluster:
     parts = urlsplit(url)
     if not parts.hostname:
         raise SystemExit(f"{name}: no host in {url.lstrip('/')!r}")
     tls = parts.scheme == "https"
     port = parts.port or (443 if tls else 80)
-    return Cluster(name, parts.hostname, port, named=not _is_address(parts.hostname), tls=tls, grpc=grpc)
+    return Cluster(name, parts.hostname, port, not _is_address(parts.hostname), tls, grpc, health)
 
 
 def _is_address(host: str) -> bool:

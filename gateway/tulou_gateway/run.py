@@ -24,17 +24,22 @@ exit $status
 """
 
 
-def main(argv: list[str]) -> None:
-    """Never returns: the process becomes the shell that runs Envoy."""
-    parser = argparse.ArgumentParser(prog="python -m tulou_gateway run", description=__doc__)
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `run`."""
+    found = argparse.ArgumentParser(prog="python -m tulou_gateway run", description=__doc__)
+    add = found.add_argument
     add("--dir", type=Path, required=True, help="folder that `render` wrote")
     add("--admin-port", type=int, required=True, help="as given to `render`")
     add("--concurrency", type=int, default=1, help="worker threads (%(default)s)")
     add("--drain-delay", type=int, default=0, help="how long new calls are taken after SIGTERM (%(default)s)")
     add("--drain-seconds", type=int, default=5, help="how long calls may go on after that (%(default)s)")
     add("--log-level", default="warning", help="Envoy's own log, on standard error (%(default)s)")
-    arguments = parser.parse_args(argv)
+    return found
+
+
+def main(argv: list[str]) -> None:
+    """Never returns: the process becomes the shell that runs Envoy."""
+    arguments = parser().parse_args(argv)
     drain = map(str, (arguments.admin_port, arguments.drain_delay, arguments.drain_seconds))
     os.execv("/bin/sh", ["sh", "-c", _SHELL, "sh", sys.executable, *drain, *_envoy(arguments)])
 
