@@ -5,6 +5,7 @@ Everything is imported where it is needed: the worker has to patch the standard 
 
 import argparse
 
+from tulou_chassis.arguments import instant
 from tulou_chassis.lean import without_rich
 
 COMMANDS = {
@@ -14,12 +15,14 @@ COMMANDS = {
     "seed": "load departments and items that are not there yet",
     "audit": "verify: check the history chain of every case",
     "dead-letters": "list | show ID | replay ID: events that a handler gave up on",
+    "events": "republish --since TIME | --after POSITION: have events published once more",
     "keys": "fresh: make a new primary key; rotate: encrypt every field with the primary key",
     "calendar": "recompute: compute running deadlines with the calendar now loaded",
 }
 VERBS = {
     "audit": ("verify",),
     "dead-letters": ("list", "show", "replay"),
+    "events": ("republish",),
     "keys": ("fresh", "rotate"),
     "calendar": ("recompute",),
 }
@@ -37,6 +40,10 @@ def main() -> None:
             command.add_argument("--seed", action="store_true", help="and then seed, which saves a second start")
         if name == "dead-letters":
             command.add_argument("id", nargs="?", type=int)
+        if name == "events":
+            which = command.add_mutually_exclusive_group(required=True)
+            which.add_argument("--since", type=instant, metavar="TIME", help="like 2026-03-01T08:00+08:00")
+            which.add_argument("--after", type=int, metavar="POSITION", help="0: all that there are")
     given = parser.parse_args()
     if given.command == "work":
         from tulou_chassis.worker import run
@@ -74,6 +81,8 @@ def main() -> None:
             if verb != "list" and given.id is None:
                 parser.error(f"dead-letters {verb} needs an ID")
             by_hand.dead_letters(settings, verb, given.id)
+        case ("events", _):
+            by_hand.republish(settings, since=given.since, after=given.after)
 
 
 if __name__ == "__main__":

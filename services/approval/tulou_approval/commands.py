@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import update
 from sqlmodel import Session, col
@@ -12,13 +11,11 @@ from tulou_approval.models import Case
 from tulou_approval.operations import cases, timers
 from tulou_approval.operations.items import seed as load_catalogue
 from tulou_approval.seed.load import load_departments, load_items
-from tulou_approval.settings import ApprovalSettings
+from tulou_approval.settings import MIGRATIONS, ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
 from tulou_chassis import commands
 from tulou_chassis.keyring import Keyring, add_key
 from tulou_chassis.syncdb import SyncDatabase
-
-MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def database_of(settings: ApprovalSettings) -> SyncDatabase:
@@ -89,6 +86,12 @@ def dead_letters(settings: ApprovalSettings, verb: str, letter_id: int | None) -
     """See `commands.dead_letters`."""
     with closing(database_of(settings)) as database:
         commands.dead_letters(NAME, database, verb, letter_id)
+
+
+def republish(settings: ApprovalSettings, *, since: datetime | None, after: int | None) -> None:
+    """See `commands.republish`."""
+    with closing(database_of(settings)) as database:
+        commands.republish(NAME, database, since=since, after=after)
 
 
 def _reseal(session: Session, keyring: Keyring, case_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import ClassVar
 
 import structlog
@@ -16,7 +17,7 @@ from tulou_approval.convert.credit import standing_from_proto
 from tulou_approval.convert.events import publication_of
 from tulou_approval.operations import credit, reactions, timers, tracking
 from tulou_approval.operations.acts import Desk
-from tulou_approval.settings import ApprovalSettings
+from tulou_approval.settings import MIGRATIONS, ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
 from tulou_chassis.events import Publisher
 from tulou_chassis.syncdb import SyncDatabase
@@ -33,6 +34,7 @@ class Worker(ServiceWorker):
     name = NAME
     settings = ApprovalSettings
     publisher: ClassVar[Publisher] = staticmethod(publication_of)
+    migrations: ClassVar[Path] = MIGRATIONS
     desk: Desk = Provide(desk_of)
 
     @subscribe(NAME, *NOTIFIED)

@@ -13,7 +13,7 @@ from tulou_approval.convert.events import publication_of
 from tulou_approval.servicer.cases import CaseServicer
 from tulou_approval.servicer.catalogue import CatalogueServicer
 from tulou_approval.servicer.credit import CreditDesk
-from tulou_approval.settings import ApprovalSettings
+from tulou_approval.settings import MIGRATIONS, ApprovalSettings
 from tulou_approval.wiring import NAME, desk_of
 from tulou_chassis.blobs import DiskBlobs
 from tulou_chassis.db import Database
@@ -40,6 +40,7 @@ def service_of(settings: ApprovalSettings) -> Service:
         answers=ANSWERS,
         keyring=desk.keyring,
         publisher=publication_of,
+        migrations=MIGRATIONS,
         register=register,
     )
 

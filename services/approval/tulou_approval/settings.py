@@ -1,10 +1,13 @@
 """What the approval service is told by its environment beside what every service is."""
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field
 
 from tulou_chassis.settings import Address, Settings
+
+MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
 class ApprovalSettings(Settings):

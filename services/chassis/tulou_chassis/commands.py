@@ -1,19 +1,20 @@
 """What operators run by hand in every service. Each prints what it did, under the service's name, and fails loudly."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlmodel import col, select
 
 from tulou.type.v1.event_pb2 import Event
-from tulou_chassis import deadletters, history, migrations
+from tulou_chassis import deadletters, history, housekeeping, migrations, outbox
 from tulou_chassis.keyring import Keyring
 from tulou_chassis.syncdb import SyncDatabase
 
 T = TypeVar("T")
 BATCH: Final = 500
+REPUBLISHED_AT_ONCE: Final = 10_000
 
 
 def migrate(service: str, url: str, scripts: Path) -> None:
@@ -78,6 +79,32 @@ def dead_letters(service: str, database: SyncDatabase, verb: str, letter_id: int
             print(f"{service}: the worker will try {letter_id} again")
     except (deadletters.NoSuchLetter, deadletters.AlreadyReplayed) as error:
         raise SystemExit(f"{service}: {error}") from None
+
+
+def republish(service: str, database: SyncDatabase, *, since: datetime | None, after: int | None) -> None:
+    """Has the worker publish the events behind the position `after`, or since a time, once more, in their order.
+
+    For who lost events: a subscriber that was restored from an older backup, a broker that came back empty. Handlers
+    that took an event in know it and leave it alone. Raises SystemExit for events too old to be known for sure.
+    """
+    first = database.read(lambda session: outbox.first_since(session, since)) if since else (after or 0) + 1
+    last = database.read(outbox.last_position)
+    if first is None or first > last:
+        print(f"{service}: there are no such events; the last position is {last}")
+        return
+    oldest = database.read(lambda session: outbox.oldest_behind(session, first - 1))
+    bound = datetime.now(UTC) - timedelta(days=housekeeping.REPUBLISH_DAYS)
+    if oldest is not None and oldest < bound:
+        raise SystemExit(
+            f"{service}: behind position {first - 1} there are events of {oldest:%Y-%m-%d}. Of events before"
+            f" {bound:%Y-%m-%d} it is not sure any more which handlers took them in, and nothing may take effect twice"
+        )
+    count = 0
+    # Upwards: the relay begins at the lowest and goes on from there.
+    for start in range(first - 1, last, REPUBLISHED_AT_ONCE):
+        end = min(start + REPUBLISHED_AT_ONCE, last)
+        count += database.write(lambda session, a=start, b=end: outbox.unpublish(session, after=a, upto=b))  # type: ignore[misc]
+    print(f"{service}: the worker publishes {count} events again, positions {first} to {last}")
 
 
 def _id(table: type[Any]) -> Any:

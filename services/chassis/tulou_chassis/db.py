@@ -24,6 +24,7 @@ from tulou_chassis.calls import CURRENT, IdempotencyKey
 from tulou_chassis.errors import REQUEST_ID_REUSED, Refusal
 from tulou_chassis.events import Publisher, write_outbox
 from tulou_chassis.hot import Hot, run_waiting
+from tulou_chassis.postgresql import be_patient, for_asyncpg
 from tulou_chassis.syncdb import JSON, sqlite_engine
 from tulou_chassis.tables import IdempotencyRecord
 
@@ -52,11 +53,12 @@ class Database:
         self.closing = asyncio.Event()
         parsed = make_url(url)
         self._reader: _Kept | _Quick
+        self._looker: _Kept | _Quick
         self._writer: Engine
         self._writing: _Runner
         self._thread: ThreadPoolExecutor | None = None
         if parsed.get_backend_name() == "sqlite":
-            self._reader = _Quick(parsed)
+            self._reader = self._looker = _Quick(parsed)
             self._writer = sqlite_engine(parsed, pool=1).execution_options(begin="BEGIN IMMEDIATE")
             # A whole transaction in a thread: one way there and back, where a driver for asyncio takes one a statement.
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
@@ -64,6 +66,7 @@ class Database:
         else:
             # Two pools, because to change a connection over and back at each use costs a tenth of a read.
             self._reader = _Kept(parsed, pool)
+            self._looker = _Kept(parsed, 1)
             self._writer = _postgresql(parsed, pool=pool)
             # What AsyncSession does, without a task of its own for closing the session (measured: 0.15 ms a call).
             self._writing = cast(_Runner, greenlet_spawn)
@@ -121,15 +124,17 @@ class Database:
         """Whether a first answer stands under the key, whatever was asked then."""
         return await self.read(lambda session: _first_answer(session, key)) is not None
 
-    async def ping(self) -> None:
-        """Raises when the database does not answer."""
-        await self.read(lambda session: session.execute(select(1)))
+    async def look(self, query: Callable[[Session], T]) -> T:
+        """Runs a query as `read` does, but never behind others: that all connections are busy does not hold it up."""
+        return await self._looker.read(query)
 
     async def close(self) -> None:
         """Lets what runs in threads come to its end, and closes all connections."""
         if self._thread is not None:
             await asyncio.to_thread(self._thread.shutdown)
         await self._reader.close()
+        if self._looker is not self._reader:
+            await self._looker.close()
         await greenlet_spawn(self._writer.dispose)
 
 
@@ -259,26 +264,30 @@ def _first_answer(session: Session, key: IdempotencyKey) -> tuple[bytes, bytes] 
 
 
 def _postgresql(url: URL, *, pool: int, **options: Any) -> Engine:
+    known, arguments = for_asyncpg(url)
     engine = create_async_engine(
-        url.set(drivername="postgresql+asyncpg"),
+        known,
         pool_size=pool,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
         # The connection used last: its PostgreSQL process has everything at hand.
         pool_use_lifo=True,
-        connect_args={"timeout": 5, "command_timeout": 30},
+        connect_args=arguments,
         # An error's words go to the log, and the values of a row are nothing for a log.
         hide_parameters=True,
         **JSON,
         **options,
     ).sync_engine
-    event.listen(engine, "do_connect", _connect_or_say_so)
+
+    def connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
+        # What fails then is of many classes, and never the caller's fault.
+        try:
+            connection = dialect.connect(*arguments, **parameters)
+        except (dialect.loaded_dbapi.Error, OSError, TimeoutError) as error:
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        # asyncpg has no other way to its socket.
+        be_patient(connection.driver_connection._transport.get_extra_info("socket"), url.query)
+        return connection
+
+    event.listen(engine, "do_connect", connect)
     return engine
-
-
-def _connect_or_say_so(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
-    """Connects. What fails then is of many classes, and never the caller's fault."""
-    try:
-        return dialect.connect(*arguments, **parameters)
-    except (dialect.loaded_dbapi.Error, OSError, TimeoutError) as error:
-        raise ConnectionError(f"{type(error).__name__}: {error}") from error

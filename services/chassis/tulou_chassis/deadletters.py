@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from tulou_chassis.tables import DeadLetter
@@ -31,6 +32,11 @@ def unresolved(session: Session, *, limit: int = 100) -> Sequence[DeadLetter]:
     return session.exec(
         select(DeadLetter).where(col(DeadLetter.replayed_at).is_(None)).order_by(col(DeadLetter.id)).limit(limit)
     ).all()
+
+
+def count_unresolved(session: Session) -> int:
+    """How many dead letters were not replayed with success."""
+    return session.exec(select(func.count()).where(col(DeadLetter.replayed_at).is_(None))).one()
 
 
 def show(session: Session, letter_id: int) -> DeadLetter:

@@ -13,6 +13,13 @@ from tulou_chassis.tables import IdempotencyRecord, InboxEntry
 
 # A delete of more would keep other writers waiting on SQLite.
 CHUNK: Final = 500
+IDEMPOTENCY_DAYS: Final = 7
+# How long it is known that a handler took an event in.
+INBOX_DAYS: Final = 90
+OUTBOX_DAYS: Final = 90
+# An event may be published again while it is younger: then it arrives, even after days without a broker, where it is
+# still known whether it was taken in.
+REPUBLISH_DAYS: Final = 80
 _IDEMPOTENCY = IdempotencyRecord.__table__  # type: ignore[attr-defined]
 _INBOX = InboxEntry.__table__  # type: ignore[attr-defined]
 

@@ -22,16 +22,24 @@ def acquire(session: Session, name: str, holder: str, now: datetime, seconds: fl
     return session.connection().execute(statement.returning(_LEASE.c.name)).first() is not None
 
 
-def hold_until(session: Session, name: str, holder: str, end: datetime) -> None:
-    """Lets the holder's lease run out at `end`. Nothing happens when another holds it."""
-    session.connection().execute(
-        update(_LEASE).where(_LEASE.c.name == name, _LEASE.c.holder == holder).values(expires_at=end)
-    )
+def hold_until(session: Session, name: str, holder: str, end: datetime, *, succeeded_at: datetime | None) -> None:
+    """Lets the holder's lease run out at `end`; notes when its job succeeded, none that it did not.
+
+    Nothing happens when another holds it.
+    """
+    values = {"expires_at": end} | ({"succeeded_at": succeeded_at} if succeeded_at else {})
+    session.connection().execute(update(_LEASE).where(_LEASE.c.name == name, _LEASE.c.holder == holder).values(values))
 
 
 def release(session: Session, name: str, holder: str) -> None:
     """Gives the lease up. Nothing happens when another holds it."""
     session.connection().execute(delete(_LEASE).where(_LEASE.c.name == name, _LEASE.c.holder == holder))
+
+
+def successes(session: Session) -> dict[str, datetime | None]:
+    """When the job of each lease that there is was last done with success; none where it never was."""
+    found = session.connection().execute(select(_LEASE.c.name, _LEASE.c.succeeded_at))
+    return {row.name: row.succeeded_at for row in found}
 
 
 def expiry(session: Session, name: str) -> datetime | None:

@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlmodel import AutoString, SQLModel
 
+from tulou_chassis.postgresql import for_psycopg
 from tulou_chassis.tables import UtcDateTime
 
 # Any number will do, as long as every migrator of a database takes the same.
@@ -31,7 +32,11 @@ def migrate(url: str, scripts: Path) -> None:
 def run_environment() -> None:
     """What a service's migrations/env.py calls once its models are imported."""
     url = make_url(context.config.attributes["url"])
-    engine = create_engine(url if url.get_backend_name() == "sqlite" else url.set(drivername="postgresql+psycopg"))
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url)
+    else:
+        known, arguments = for_psycopg(url)
+        engine = create_engine(known, connect_args=arguments)
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})

@@ -41,9 +41,19 @@ def last_position(session: Session) -> int:
 
 
 def last_published(session: Session) -> int:
-    """The position up to which everything was published; rows are published and marked in order."""
-    published = select(func.max(_OUTBOX.c.position)).where(_OUTBOX.c.published_at.is_not(None))
-    return session.connection().execute(published).scalar() or 0
+    """The position up to which everything was published, and nothing is to be published again."""
+    # Through OFFSET 0, else PostgreSQL may walk along all positions to the first that is not published.
+    waiting = select(_OUTBOX.c.position).where(_OUTBOX.c.published_at.is_(None)).offset(0).subquery()
+    first = session.connection().execute(select(func.min(waiting.c.position))).scalar()
+    return last_position(session) if first is None else first - 1
+
+
+def waiting(session: Session) -> tuple[int, datetime | None]:
+    """How many events are not published, and the time of the first of them."""
+    unpublished = _OUTBOX.c.published_at.is_(None)
+    count = session.connection().execute(select(func.count()).where(unpublished)).scalar() or 0
+    oldest = select(_OUTBOX.c.time).where(unpublished).order_by(_OUTBOX.c.id).limit(1)
+    return count, session.connection().execute(oldest).scalar() if count else None
 
 
 def behind(session: Session, position: int, *, limit: int) -> Sequence[OutboxEvent]:
@@ -61,6 +71,23 @@ def mark_published(session: Session, *, after: int, upto: int, now: datetime) ->
     session.connection().execute(
         update(_OUTBOX).where(_OUTBOX.c.position > after, _OUTBOX.c.position <= upto).values(published_at=now)
     )
+
+
+def first_since(session: Session, time: datetime) -> int | None:
+    """The first position of an event of that time or later; none when there is none."""
+    positions = select(func.min(_OUTBOX.c.position)).where(_OUTBOX.c.time >= time)
+    return session.connection().execute(positions).scalar()
+
+
+def oldest_behind(session: Session, position: int) -> datetime | None:
+    """The earliest time of the events behind the position; none when there are none."""
+    return session.connection().execute(select(func.min(_OUTBOX.c.time)).where(_OUTBOX.c.position > position)).scalar()
+
+
+def unpublish(session: Session, *, after: int, upto: int) -> int:
+    """Has the rows with after < position <= upto published again; gives how many."""
+    again = update(_OUTBOX).where(_OUTBOX.c.position > after, _OUTBOX.c.position <= upto).values(published_at=None)
+    return session.connection().execute(again).rowcount
 
 
 def prune(session: Session, *, before: datetime, limit: int) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, cast
 
 import grpc
@@ -11,15 +12,16 @@ import structlog
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
+from tulou_chassis import probes
 from tulou_chassis.calls import CURRENT, Call
 from tulou_chassis.db import Database
 from tulou_chassis.errors import UNREADABLE, Answer, Refusal
 from tulou_chassis.events import Publisher
 from tulou_chassis.guards import Guard, Handler, chain, guarded
+from tulou_chassis.health import Health
 from tulou_chassis.keyring import Keyring
 from tulou_chassis.locales import locale_of
 from tulou_chassis.logs import configure_logs
@@ -31,7 +33,6 @@ from tulou_chassis.tokens import KeysUnreadable, Verifier
 MAX_MESSAGE: Final = 4 * 1024 * 1024
 MAX_METADATA: Final = 16 * 1024
 CONCURRENT_CALLS: Final = 1_000
-HEALTH_EVERY_SECONDS: Final = 2.0
 # For answers that are on their way when the last call has ended.
 LAST_WORDS_SECONDS: Final = 1.0
 log = structlog.get_logger()
@@ -47,6 +48,8 @@ class Service:
     keyring: Keyring
     # Turns what operations note as having happened into what is published.
     publisher: Publisher
+    # The folder with the service's migrations.
+    migrations: Path
     # Registers the servicers.
     register: Callable[[grpc.aio.Server, Database], None]
 
@@ -203,49 +206,32 @@ async def _serve(service: Service, settings: Settings) -> None:
         server.add_insecure_port(settings.grpc_address)
     except RuntimeError:
         raise SystemExit(f"{service.name}: cannot listen on {settings.grpc_address}") from None
-    host, _, port = settings.metrics_address.rpartition(":")
-    try:
-        metrics_server, _ = start_http_server(int(port), addr=host)
-    except OSError as error:
-        raise SystemExit(f"{service.name}: cannot listen on {settings.metrics_address}: {error.strerror}") from None
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    names = ["", *(descriptor.full_name for descriptor in service.descriptors)]
-    for name in names:
-        await healthy.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+    watched = Health(service.name, service.descriptors, service.migrations, database, healthy)
+    try:
+        web = probes.listen(settings.metrics_address, watched.application(loop))
+    except OSError as error:
+        raise SystemExit(f"{service.name}: cannot listen on {settings.metrics_address}: {error.strerror}") from None
+    await watched.look()
     await server.start()
-    watch = asyncio.create_task(_watch_health(database, healthy, names))
+    watch = asyncio.create_task(watched.keep_looking())
     log.info("serving", address=settings.grpc_address)
     await stop.wait()
 
-    log.info("draining", seconds=settings.drain_seconds)
+    log.info("draining", delay=settings.drain_delay, seconds=settings.drain_seconds)
     watch.cancel()
-    await healthy.enter_graceful_shutdown()
+    await watched.end()
+    # Whoever has not noticed yet is still answered.
+    await asyncio.sleep(settings.drain_delay)
     database.closing.set()
     stopping = asyncio.create_task(server.stop(settings.drain_seconds))
     # gRPC would wait as long for those who watch the health or hold a reflection stream, and they never end.
     await asyncio.wait([stopping, asyncio.create_task(calls.idle.wait())], return_when=asyncio.FIRST_COMPLETED)
     await server.stop(min(LAST_WORDS_SECONDS, settings.drain_seconds))
     await stopping
-    metrics_server.shutdown()
+    web.shutdown()
     await database.close()
     log.info("stopped")
-
-
-async def _watch_health(database: Database, healthy: health.aio.HealthServicer, names: Sequence[str]) -> None:
-    """Healthy is who reaches its database: what cannot, says so, and the gateway sends calls elsewhere."""
-    serving = health_pb2.HealthCheckResponse.SERVING
-    while True:
-        status = serving
-        try:
-            async with asyncio.timeout(HEALTH_EVERY_SECONDS):
-                await database.ping()
-        except Exception as error:
-            log.warning("database_unreachable", error=type(error).__name__)
-            status = health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in names:
-            await healthy.set(name, status)
-        await asyncio.sleep(HEALTH_EVERY_SECONDS)

@@ -4,13 +4,18 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from tulou_chassis.postgresql import PARAMETERS
+
 S = TypeVar("S", bound="Settings")
+# What a broker's URI may say behind its question mark, as RabbitMQ's own clients name it.
+BROKER_FILES = ("cacertfile", "certfile", "keyfile")
 
 
 def _has_port(value: str) -> str:
@@ -40,6 +45,9 @@ class Settings(BaseSettings):
     trace_ratio: float = Field(default=1.0, ge=0, le=1)
     calendar_files: Annotated[tuple[Path, ...], NoDecode] = ()
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    drain_delay: float = Field(
+        default=0, ge=0, le=60, description="seconds in which a server that is to end says so and still takes calls"
+    )
     drain_seconds: float = Field(default=20, ge=0, le=300)
     database_pool: int = Field(default=10, ge=1, le=200, description="a server's for reading, and as many for writing")
 
@@ -61,12 +69,31 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, value: str) -> str:
         try:
-            backend = make_url(value).get_backend_name()
+            url = make_url(value)
         except (ArgumentError, ValueError):
             # Not in the library's words, which repeat a part of the URL: without a host that is the password.
             raise ValueError("is not a database URL") from None
-        if backend not in {"sqlite", "postgresql"}:
-            raise ValueError("must begin with sqlite:// or postgresql://")
+        match url.get_backend_name():
+            case "sqlite":
+                return value
+            case "postgresql":
+                if unknown := sorted(url.query.keys() - PARAMETERS):
+                    raise ValueError(f"says {', '.join(unknown)}, which is not one of {', '.join(sorted(PARAMETERS))}")
+                for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+                    if name in url.query and not os.path.isfile(str(url.query[name])):
+                        raise ValueError(f"says {name}={url.query[name]}, which is not a file")
+                return value
+            case _:
+                raise ValueError("must begin with sqlite:// or postgresql://")
+
+    @field_validator("amqp_uri")
+    @classmethod
+    def _known_broker(cls, value: str | None) -> str | None:
+        for name, file in parse_qsl(urlsplit(value or "").query, keep_blank_values=True):
+            if name not in BROKER_FILES:
+                raise ValueError(f"says {name}, which is not one of {', '.join(BROKER_FILES)}")
+            if not os.path.isfile(file):
+                raise ValueError(f"says {name}={file}, which is not a file")
         return value
 
     @field_validator("oidc_jwks")

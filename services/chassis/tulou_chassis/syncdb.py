@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from tulou_chassis.events import Publication, Publisher, write_outbox
 from tulou_chassis.hot import run_waiting
+from tulou_chassis.postgresql import for_psycopg
 
 T = TypeVar("T")
 # In JSON columns. The standard library's way takes several times as long.
@@ -43,15 +44,20 @@ class SyncDatabase:
             self.engine = sqlite_engine(parsed, pool=pool)
             self._reader = self.engine
         else:
+            # A server never comes here, and does without psycopg's memory.
+            from tulou_chassis.bounded import Connection
+
+            known, arguments = for_psycopg(parsed)
             self.engine = create_engine(
-                parsed.set(drivername="postgresql+psycopg"),
+                known,
                 pool_size=pool,
                 max_overflow=0,
-                connect_args={"connect_timeout": 5},
+                connect_args=arguments,
                 # What a statement was given may be personal and has no place in an error's text.
                 hide_parameters=True,
                 **JSON,
             )
+            event.listen(self.engine, "do_connect", lambda *given: Connection.connect(*given[2], **given[3]))
             # One statement needs no transaction around it: BEGIN and COMMIT would be two more round trips.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")

@@ -108,6 +108,8 @@ class Lease(SQLModel, table=True):
     name: str = Field(max_length=100, primary_key=True)
     holder: str = Field(max_length=64)
     expires_at: datetime = Field(sa_type=UtcDateTime)
+    # When the job was last done with success; none where it never was, or where nobody asks.
+    succeeded_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class HistoryRecord(SQLModel, table=True):

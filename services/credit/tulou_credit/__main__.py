@@ -6,6 +6,7 @@ Everything is imported where it is needed: the worker has to patch the standard 
 import argparse
 from pathlib import Path
 
+from tulou_chassis.arguments import instant
 from tulou_chassis.lean import without_rich
 
 COMMANDS = {
@@ -16,9 +17,15 @@ COMMANDS = {
     "import": "FILE --source DEPARTMENT: take a file of rows in; list: the newest; run --id ID: go on with one",
     "audit": "verify: check the history chain of subjects, records and proceedings",
     "dead-letters": "list | show ID | replay ID: events that a handler gave up on",
+    "events": "republish --since TIME | --after POSITION: have events published once more",
     "keys": "fresh: make a new primary key; rotate: encrypt all that is sealed with the primary key",
 }
-VERBS = {"audit": ("verify",), "dead-letters": ("list", "show", "replay"), "keys": ("fresh", "rotate")}
+VERBS = {
+    "audit": ("verify",),
+    "dead-letters": ("list", "show", "replay"),
+    "events": ("republish",),
+    "keys": ("fresh", "rotate"),
+}
 
 
 def main() -> None:
@@ -33,6 +40,10 @@ def main() -> None:
             command.add_argument("--seed", action="store_true", help="and then seed, which saves a second start")
         if name == "dead-letters":
             command.add_argument("id", nargs="?", type=int)
+        if name == "events":
+            which = command.add_mutually_exclusive_group(required=True)
+            which.add_argument("--since", type=instant, metavar="TIME", help="like 2026-03-01T08:00+08:00")
+            which.add_argument("--after", type=int, metavar="POSITION", help="0: all that there are")
         if name == "import":
             command.add_argument("file", metavar="FILE | list | run", help="./list is a file of that name")
             command.add_argument("--source", help="code of the department that sends the file")
@@ -75,6 +86,8 @@ def main() -> None:
             if verb != "list" and given.id is None:
                 parser.error(f"dead-letters {verb} needs an ID")
             by_hand.dead_letters(settings, verb, given.id)
+        case ("events", _):
+            by_hand.republish(settings, since=given.since, after=given.after)
         case ("import", _) if given.file == "list":
             by_hand.show_imports(settings)
         case ("import", _) if given.file == "run":

@@ -32,10 +32,9 @@ from tulou_credit.intake.report import Breach, UnreadableFile, quarantine_csv
 from tulou_credit.models import Import
 from tulou_credit.operations import catalogue, imports, keys, measures, quarantine
 from tulou_credit.seed.load import load_catalogue, load_measures
-from tulou_credit.settings import CreditSettings
+from tulou_credit.settings import MIGRATIONS, CreditSettings
 from tulou_credit.wiring import NAME, House, house_of
 
-MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 PIECE: Final = 1024 * 1024
 LISTED: Final = 50
 log = structlog.get_logger()
@@ -80,6 +79,12 @@ def dead_letters(settings: CreditSettings, verb: str, letter_id: int | None) -> 
     """See `commands.dead_letters`."""
     with closing(database_of(settings)) as database:
         commands.dead_letters(NAME, database, verb, letter_id)
+
+
+def republish(settings: CreditSettings, *, since: datetime | None, after: int | None) -> None:
+    """See `commands.republish`."""
+    with closing(database_of(settings)) as database:
+        commands.republish(NAME, database, since=since, after=after)
 
 
 def rotate_keys(settings: CreditSettings, *, fresh: bool) -> None:

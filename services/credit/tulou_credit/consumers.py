@@ -4,9 +4,12 @@ import sys
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Final
 
 import structlog
+from opentelemetry import metrics
 from sqlmodel import Session
 
 from tulou.approval.v1 import events_pb2
@@ -20,13 +23,17 @@ from tulou_chassis.worker.timers import timer
 from tulou_credit.blobs import SealedFiles, import_files
 from tulou_credit.convert.cases import decided_case
 from tulou_credit.convert.events import publication_of
+from tulou_credit.import_queries import count_unended, get_import
 from tulou_credit.operations import evidence, imports, reactions, records, retention
-from tulou_credit.settings import CreditSettings
+from tulou_credit.settings import MIGRATIONS, CreditSettings
 from tulou_credit.wiring import NAME, House, house_of
 
 # Rows of one transaction.
 BATCH: Final = 200
 log = structlog.get_logger()
+_ENDED = metrics.get_meter(__name__).create_counter(
+    "tulou.imports.ended", description="Imports by how their process left them: done, failed, cancelled or broke_off"
+)
 
 
 def _files_of(settings: CreditSettings) -> SealedFiles:
@@ -39,6 +46,8 @@ class Worker(ServiceWorker):
     name = NAME
     settings = CreditSettings
     publisher: ClassVar[Publisher] = staticmethod(publication_of)
+    migrations: ClassVar[Path] = MIGRATIONS
+    measures: ClassVar = MappingProxyType({"tulou.imports": count_unended})
     house: House = Provide(house_of)
     files: SealedFiles = Provide(_files_of)
 
@@ -61,10 +70,15 @@ class Worker(ServiceWorker):
         holder = uuid.uuid4().hex
         told = ["import", "run", "--id", import_id, "--holder", holder]
         code = run([sys.executable, "-m", "tulou_credit", *told])
+        state = "broke_off"
         if code:
             log.warning("import_broke_off", import_id=import_id, code=code)
             # Who is known to be dead need not be waited for.
             database.write(lambda session: imports.let_go(session, import_id=import_id, holder=holder))
+        else:
+            state = database.read(lambda session: get_import(session, import_id=import_id)).state.lower()
+        if state not in ("queued", "running"):
+            _ENDED.add(1, {"service": NAME, "state": state})
 
     @timer("import files", seconds=60)
     def remove_files(self, database: SyncDatabase, now: datetime) -> None:

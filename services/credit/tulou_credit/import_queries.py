@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import tuple_
+from sqlalchemy import func, tuple_
 from sqlmodel import Session, col, select
 
 from tulou_credit.domain.imports import ENDED, ImportState, QuarantineState
@@ -64,6 +64,14 @@ def unended_imports(session: Session, *, limit: int) -> Sequence[str]:
     states = [state.value for state in ImportState if state not in ENDED]
     query = select(Import.id).where(col(Import.state).in_(states))
     return session.exec(query.order_by(col(Import.created_at), col(Import.id)).limit(limit)).all()
+
+
+def count_unended(session: Session) -> dict[str, int]:
+    """Imports that have not ended"""
+    states = [state.value for state in ImportState if state not in ENDED]
+    query = select(Import.state, func.count()).where(col(Import.state).in_(states)).group_by(col(Import.state))
+    counts = dict(session.exec(query).all())
+    return {state.lower(): counts.get(state, 0) for state in states}
 
 
 def states_of(session: Session, *, import_ids: Sequence[str]) -> Mapping[str, str]:

@@ -37,7 +37,7 @@ from tulou_credit.servicer.record_types import RecordTypeServicer
 from tulou_credit.servicer.records import CreditServicer
 from tulou_credit.servicer.repairs import RepairServicer
 from tulou_credit.servicer.reports import ReportServicer
-from tulou_credit.settings import CreditSettings
+from tulou_credit.settings import MIGRATIONS, CreditSettings
 from tulou_credit.wiring import NAME, house_of
 
 
@@ -82,6 +82,7 @@ def service_of(settings: CreditSettings) -> Service:
         answers=ANSWERS,
         keyring=house.keyring,
         publisher=publication_of,
+        migrations=MIGRATIONS,
         register=register,
     )
 

@@ -11,6 +11,7 @@ import grpc
 
 from services.chassis.tests.house import HOUSE, KEYRING, EchoRequest, EchoResponse
 from services.chassis.tests.integration.served import ANSWERS, publication
+from services.chassis.tests.integration.worker.notes import MIGRATIONS
 from tulou_chassis.db import Database
 from tulou_chassis.server import Service, serve
 from tulou_chassis.settings import Settings, read_settings
@@ -35,6 +36,12 @@ def register(server: grpc.aio.Server, _: Database) -> None:
 
 if __name__ == "__main__":
     service = Service(
-        name="chassis", descriptors=[HOUSE], answers=ANSWERS, keyring=KEYRING, publisher=publication, register=register
+        name="chassis",
+        descriptors=[HOUSE],
+        answers=ANSWERS,
+        keyring=KEYRING,
+        publisher=publication,
+        migrations=MIGRATIONS,
+        register=register,
     )
     serve(service, read_settings(Settings))

@@ -13,6 +13,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage
 from google.rpc.status_pb2 import Status
 
 from services.chassis.tests.house import HOUSE, KEYRING, EchoRequest, EchoResponse, WriteRequest
+from services.chassis.tests.integration.worker.notes import MIGRATIONS
 from tulou_chassis.db import Database
 from tulou_chassis.errors import Answer
 from tulou_chassis.events import Publication
@@ -179,7 +180,13 @@ async def serving(settings: Settings, database: Database, issuer_key: bytes) -> 
         server.add_registered_method_handlers(HOUSE.full_name, handlers)
 
     service = Service(
-        name="chassis", descriptors=[HOUSE], answers=ANSWERS, keyring=KEYRING, publisher=publication, register=register
+        name="chassis",
+        descriptors=[HOUSE],
+        answers=ANSWERS,
+        keyring=KEYRING,
+        publisher=publication,
+        migrations=MIGRATIONS,
+        register=register,
     )
     server, *_ = make_server(service, settings, database)
     port = server.add_insecure_port("127.0.0.1:0")

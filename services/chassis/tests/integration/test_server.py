@@ -23,8 +23,10 @@ from e2e.eventually import eventually
 from e2e.providers.servers import databases
 from services.chassis.tests.house import HOUSE, EchoRequest, EchoResponse
 from services.chassis.tests.integration.served import ISSUER, PATH
+from services.chassis.tests.integration.worker.notes import MIGRATIONS
 from services.chassis.tests.integration.worker.proxy import Proxy
 from tulou_chassis.keyring import create_keyring
+from tulou_chassis.migrations import migrate
 
 ROOT: Final = Path(__file__).parents[4]
 HOUSE_PROCESS: Final = "services.chassis.tests.integration.house_process"
@@ -68,6 +70,7 @@ class House:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Serves the house, and waits until it is healthy."""
+        self.migrate()
         process = self.run(HOUSE_PROCESS)
 
         def healthy() -> bool:
@@ -76,6 +79,10 @@ class House:
 
         eventually(healthy, seconds=PATIENCE)
         return process
+
+    def migrate(self) -> None:
+        """Brings the house's database to the schema that the house needs."""
+        migrate(self.environment["TULOU_DATABASE_URL"].replace("{service}", "chassis"), MIGRATIONS)
 
     def channel(self) -> grpc.Channel:
         """A channel with a connection of its own."""

@@ -1,8 +1,10 @@
 """The two ways in which events travel: over RabbitMQ, or straight to the subscribers in the same process."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from amqp.exceptions import AMQPError, MessageNacked
 from kombu.connection import Connection
@@ -18,6 +20,24 @@ CONFIRM_SECONDS: Final = 10
 CONNECT_SECONDS: Final = 5
 # What a connection to the broker may raise when the broker is away, goes away or refuses.
 BROKER_ERRORS: Final = (AMQPError, MessageNacked, OperationalError, OSError)
+
+
+def broker(uri: str, **options: Any) -> Connection:
+    """A connection to RabbitMQ, not made yet. With amqps:// the broker's certificate and name are checked, against the
+    system's authorities or those in the file that `?cacertfile=` names; `certfile` and `keyfile` are our own.
+    """
+    parts = urlsplit(uri)
+    files = dict(parse_qsl(parts.query))
+    tls: dict[str, Any] | bool = parts.scheme == "amqps" and {
+        "server_hostname": parts.hostname,
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "ca_certs": files.get("cacertfile"),
+        "certfile": files.get("certfile"),
+        "keyfile": files.get("keyfile"),
+    }
+    return Connection(  # type: ignore[no-untyped-call]
+        parts._replace(query="").geturl(), ssl=tls, connect_timeout=CONNECT_SECONDS, **options
+    )
 
 
 class BusError(Exception):
@@ -105,7 +125,7 @@ class AmqpBus:
             raise BusError(f"{type(error).__name__}: {error}") from error
 
     def _connect(self) -> Producer:
-        self._connection = Connection(self._uri, connect_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+        self._connection = broker(self._uri)
         channel = self._connection.channel()  # type: ignore[no-untyped-call]
         channel.confirm_select()
         channel.events["basic_ack"].add(self._confirmed)

@@ -1,10 +1,10 @@
 """One process that hosts workers: what they share, its health and metrics, its end."""
 
-import json
 import logging
 import signal
+import socket
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,20 +13,24 @@ import eventlet.wsgi
 import structlog
 from eventlet.event import Event as Outcome
 from nameko.runners import ServiceRunner
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
-from prometheus_client import make_wsgi_app
 
+from tulou_chassis import probes
 from tulou_chassis.logs import configure_logs
 from tulou_chassis.settings import Settings, read_settings
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_chassis.telemetry import configure_telemetry, shut_telemetry_down, trace_statements
+from tulou_chassis.worker import gauges
 from tulou_chassis.worker.bus import AmqpBus, Bus, LocalBus
+from tulou_chassis.worker.condition import Condition
 from tulou_chassis.worker.relay import Relay
 from tulou_chassis.worker.service import ServiceWorker
+from tulou_chassis.worker.streams import StreamReader
+from tulou_chassis.worker.timers import Timer
 
 # Greenlets of one service at a time; a service has far fewer handlers and timers than that.
 MAX_WORKERS: Final = 100
+# How soon it is seen that a migration has come.
+LOOK_SECONDS: Final = 0.2
 log = structlog.get_logger()
 
 
@@ -41,15 +45,25 @@ class Host:
     local_bus: LocalBus = field(default_factory=LocalBus)
     # Services that the bus does not know as subscribers yet: what is published now would pass them by.
     unsubscribed: set[str] = field(default_factory=set)
-    relays: list[Relay] = field(default_factory=list)
+    conditions: dict[str, Condition] = field(default_factory=dict)
+    relays: dict[str, Relay] = field(default_factory=dict)
+    timers: list[Timer] = field(default_factory=list)
+    readers: dict[str, StreamReader] = field(default_factory=dict)
 
     def bus(self) -> Bus:
         """A bus for one relay. A connection to the broker is not for two greenlets."""
         return AmqpBus(self.amqp_uri) if self.amqp_uri else self.local_bus
 
-    def health(self) -> dict[str, bool]:
-        """For each service whether its relay goes round and its database answers."""
-        return {relay.service: relay.alive for relay in self.relays}
+    def checks(self) -> probes.Checks:
+        """For each service whether its database answers, has a schema to work on, and its relay goes round."""
+        return {
+            name: {
+                "database": condition.database,
+                "schema": condition.schema,
+                "relay": name in self.relays and self.relays[name].alive,
+            }
+            for name, condition in self.conditions.items()
+        }
 
 
 def host(workers: Sequence[type[ServiceWorker]]) -> None:
@@ -69,11 +83,11 @@ def host(workers: Sequence[type[ServiceWorker]]) -> None:
     }
     trace_statements(shared, *(database.engine for database in databases.values()))
     host_ = Host(settings, databases, shared.amqp_uri, unsubscribed=set(settings))
-    runner = ServiceRunner({"host": host_, "max_workers": MAX_WORKERS})
-    for worker in workers:
-        runner.add_service(worker)
-    _observe(host_)
-    web = eventlet.spawn(eventlet.wsgi.server, _listen(shared.metrics_address), _web(host_), log_output=False)
+    host_.conditions |= {worker.name: Condition(worker, databases[worker.name]) for worker in workers}
+    probes.observe(host_.checks)
+    gauges.observe(host_)
+    app = probes.application(live=lambda: True, checks=host_.checks)
+    web = eventlet.spawn(eventlet.wsgi.server, _listen(shared.metrics_address), app, log_output=False)
     ending = Outcome()
 
     def end(*_: object) -> None:
@@ -83,15 +97,28 @@ def host(workers: Sequence[type[ServiceWorker]]) -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    runner.start()
-    eventlet.spawn(_end, ending, runner, shared.drain_seconds)
-    log.info("working", services=list(settings), address=shared.metrics_address)
-    runner.wait()
+    for condition in host_.conditions.values():
+        eventlet.spawn(condition.keep_looking)
+    # On an older schema nothing could be done; the migration may be on its way.
+    while not ending.ready() and not all(condition.schema for condition in host_.conditions.values()):
+        ending.wait(timeout=LOOK_SECONDS)
+    if not ending.ready():
+        _work(workers, host_, ending, shared)
     web.kill()
     for database in databases.values():
         database.close()
     shut_telemetry_down()
     log.info("stopped")
+
+
+def _work(workers: Sequence[type[ServiceWorker]], host_: Host, ending: Outcome, settings: Settings) -> None:
+    runner = ServiceRunner({"host": host_, "max_workers": MAX_WORKERS})
+    for worker in workers:
+        runner.add_service(worker)
+    runner.start()
+    eventlet.spawn(_end, ending, runner, settings.drain_seconds)
+    log.info("working", services=list(host_.settings), address=settings.metrics_address)
+    runner.wait()
 
 
 def _end(ending: Outcome, runner: ServiceRunner, seconds: float) -> None:
@@ -105,40 +132,8 @@ def _end(ending: Outcome, runner: ServiceRunner, seconds: float) -> None:
 
 
 def _listen(address: str) -> Any:
-    name, _, port = address.rpartition(":")
+    host, port = probes.split(address)
     try:
-        return eventlet.listen((name, int(port)))
+        return eventlet.listen((host, port), socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise SystemExit(f"worker: cannot listen on {address}: {error.strerror}") from None
-
-
-def _web(host_: Host) -> Callable[..., Iterable[bytes]]:
-    prometheus = make_wsgi_app()
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/metrics":
-            return prometheus(environ, start_response)  # type: ignore[no-any-return]
-        if environ["PATH_INFO"] != "/healthz":
-            start_response("404 Not Found", [("content-type", "text/plain")])
-            return [b"/metrics or /healthz\n"]
-        health = host_.health()
-        status = "200 OK" if all(health.values()) else "503 Service Unavailable"
-        start_response(status, [("content-type", "application/json")])
-        return [json.dumps(health).encode() + b"\n"]
-
-    return answer
-
-
-def _observe(host_: Host) -> None:
-    """Metrics that are looked up when they are asked for."""
-
-    def of_each(value: Callable[[Relay], float]) -> Callable[[CallbackOptions], list[Observation]]:
-        return lambda _: [Observation(value(relay), {"service": relay.service}) for relay in host_.relays]
-
-    meter = metrics.get_meter(__name__)
-    meter.create_observable_gauge(
-        "tulou.outbox.backlog", [of_each(lambda relay: relay.backlog)], description="Events that are not published yet"
-    )
-    meter.create_observable_gauge(
-        "tulou.outbox.lag", [of_each(lambda relay: relay.lag)], "s", "How long the oldest of them has waited"
-    )

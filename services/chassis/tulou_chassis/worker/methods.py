@@ -8,6 +8,7 @@ from eventlet.event import Event as Outcome
 from nameko.extensions import DependencyProvider, Entrypoint
 from opentelemetry import context
 
+from tulou_chassis import housekeeping
 from tulou_chassis.syncdb import SyncDatabase
 
 TRACE: Final = "trace"
@@ -15,7 +16,7 @@ TRACE: Final = "trace"
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast a worker goes about things; all but `outbox_days` in seconds."""
+    """How fast a worker goes about things; in seconds where no other unit is named."""
 
     # After the first failure of a handler, after the second, …; after the last one more failure is final.
     retry_after: tuple[float, ...] = (0.1, 0.5, 2, 5)
@@ -26,10 +27,12 @@ class Pace:
     # How long the work of a killed process waits for another to take it over.
     lease: float = 10
     replay: float = 1
+    # Between two looks at how the service is.
+    look: float = 5
     batch: int = 100
-    idempotency_days: int = 7
-    inbox_days: int = 90
-    outbox_days: int = 90
+    idempotency_days: int = housekeeping.IDEMPOTENCY_DAYS
+    inbox_days: int = housekeeping.INBOX_DAYS
+    outbox_days: int = housekeeping.OUTBOX_DAYS
 
 
 class InHost:

@@ -41,9 +41,11 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
         self._leads_until = 0.0
         self._renew_at = 0.0
         self._polled_at = 0.0
-        self._oldest: datetime | None = None
+        # Says to look up from where on to publish: at the beginning, and when events are to go out again. Not said in
+        # a number, which could be older than what has been published meanwhile.
+        self._look_up = Flag()
         self.placed = self.published = 0
-        self._host.relays.append(self)
+        self._host.relays[self.service] = self
 
     def start(self) -> None:
         self._threads = [self.container.spawn_managed_thread(loop) for loop in (self._lead, self._publish)]
@@ -54,7 +56,7 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
         for thread in self._threads:
             thread.wait()
         self._bus.close()
-        if self._leads:
+        if self.leads:
             self._leads_until = 0.0
             try:
                 self._database.write(lambda session: leases.release(session, LEASE, self._holder))
@@ -67,18 +69,8 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
         return time.monotonic() - self._polled_at < ALIVE_SECONDS
 
     @property
-    def backlog(self) -> int:
-        """How many placed events are not published yet; 0 while another process leads."""
-        return self.placed - self.published if self._leads else 0
-
-    @property
-    def lag(self) -> float:
-        """How long, in seconds, the oldest of them has waited."""
-        oldest = self._oldest
-        return (datetime.now(UTC) - oldest).total_seconds() if oldest and self._leads else 0.0
-
-    @property
-    def _leads(self) -> bool:
+    def leads(self) -> bool:
+        """Whether this process holds the lease."""
         return time.monotonic() < self._leads_until
 
     def _lead(self) -> None:
@@ -99,7 +91,7 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
     def _poll(self) -> int:
         if time.monotonic() >= self._renew_at:
             self._renew()
-        if not self._leads or not self._database.read(outbox.any_unplaced):
+        if not self.leads or not self._database.read(outbox.any_unplaced):
             return 0
         last = self._database.write(lambda session: outbox.place(session, limit=self._pace.batch))
         placed, self.placed = last - self.placed, last
@@ -108,27 +100,29 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
 
     def _renew(self) -> None:
         now, lease = time.monotonic(), self._pace.lease
-        led = self._leads
+        led = self.leads
         leads = self._database.write(
             lambda session: leases.acquire(session, LEASE, self._holder, datetime.now(UTC), lease)
         )
         if leads and not led:
-            self.published = self._database.read(outbox.last_published)
             self.placed = self._database.read(outbox.last_position)
+            log.info("relay_leads", service=self.service, position=self.placed)
+        if leads and (not led or self._database.read(outbox.last_published) < self.published):
+            self._look_up.set()
             self._news.set()
-            log.info("relay_leads", service=self.service, position=self.placed, backlog=self.placed - self.published)
         self._leads_until = now + lease if leads else 0.0
         self._renew_at = now + (lease / 3 if leads else min(self._pace.outage, lease / 3))
 
     def _publish(self) -> None:
         failures = 0
         while not self._stop.is_set():
-            if not self._leads or self.published >= self.placed or self._host.unsubscribed:
-                self._oldest = None
-                self._news.clear()
-                self._news.wait(self._pace.poll_idle)
-                continue
             try:
+                if self._look_up.is_set():
+                    self._find_place()
+                if not self.leads or self.published >= self.placed or self._host.unsubscribed:
+                    self._news.clear()
+                    self._news.wait(self._pace.poll_idle)
+                    continue
                 self._publish_batch()
                 failures = 0
             except (BusError, SQLAlchemyError) as error:
@@ -136,14 +130,21 @@ class Relay(InHost, DependencyProvider):  # type: ignore[misc]
                 failures += 1
                 self._stop.wait(min(0.1 * 2**failures, LONGEST_PAUSE))
 
+    def _find_place(self) -> None:
+        self._look_up.clear()
+        try:
+            self.published = self._database.read(outbox.last_published)
+        except SQLAlchemyError:
+            self._look_up.set()
+            raise
+
     def _publish_batch(self) -> None:
         first = done = self.published
         rows = self._database.read(lambda session: outbox.behind(session, first, limit=self._pace.batch))
         try:
             for row in rows:
-                if self._stop.is_set() or not self._leads:
+                if self._stop.is_set() or not self.leads:
                     break
-                self._oldest = row.time
                 event = envelope(row, source=self.service)
                 name = f"{event.source}.{event.type}"
                 attributes = {"messaging.destination.name": name, "messaging.message.id": event.id}

@@ -1,11 +1,14 @@
 """What the worker of every service is made of. A service's `consumers.py` derives its `Worker` from `ServiceWorker`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import structlog
 from nameko.extensions import DependencyProvider
+from sqlmodel import Session
 
 from tulou_chassis import housekeeping
 from tulou_chassis.events import Publisher
@@ -44,6 +47,10 @@ class ServiceWorker:
     # Turns what operations emit into what is published; the one that the service's servers use.
     publisher: ClassVar[Publisher] = staticmethod(no_publisher)
     pace: ClassVar[Pace] = Pace()
+    # The folder with the service's migrations.
+    migrations: ClassVar[Path]
+    # What a metric of the service's own counts, by state; its name has dots.
+    measures: ClassVar[Mapping[str, Callable[[Session], Mapping[str, int]]]] = MappingProxyType({})
 
     trace = TraceContext()
     relay = Relay()

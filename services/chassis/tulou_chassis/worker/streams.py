@@ -11,10 +11,11 @@ from kombu.entity import Queue
 from kombu.message import Message
 from kombu.mixins import ConsumerMixin
 
-from tulou_chassis.worker.bus import BROKER_ERRORS, CONNECT_SECONDS, EXCHANGE
+from tulou_chassis.worker.bus import BROKER_ERRORS, EXCHANGE, broker
 
 PREFETCH: Final = 20
-HEARTBEAT_SECONDS: Final = 30
+# A broker that has been silent for two of these is given up, and so is a consumer by the broker: another worker's turn.
+HEARTBEAT_SECONDS: Final = 15
 RECONNECT_SECONDS: Final = 5
 log = structlog.get_logger()
 
@@ -54,11 +55,11 @@ class StreamReader(ConsumerMixin):
     """Fills the streams over one connection, and makes it anew for as long as it takes."""
 
     def __init__(self, uri: str, streams: Sequence[Stream], declared: Callable[[], None]) -> None:
-        self.connection = Connection(  # type: ignore[no-untyped-call]
-            uri, heartbeat=HEARTBEAT_SECONDS, connect_timeout=CONNECT_SECONDS
-        )
+        self.connection = broker(uri, heartbeat=HEARTBEAT_SECONDS)
         self._streams = streams
         self._declared = declared
+        # Whether the queues are read.
+        self.connected = False
 
     def get_consumers(self, consumer: Any, channel: object) -> list[Any]:
         """The consumers of a new connection."""
@@ -72,6 +73,7 @@ class StreamReader(ConsumerMixin):
     @contextmanager
     def establish_connection(self) -> Iterator[Connection]:
         """A connection, however often it has to be tried. kombu's own waits up to 30 seconds between tries."""
+        self.connected = False
         with self.create_connection() as connection:  # type: ignore[no-untyped-call]
             connection.ensure_connection(
                 self.on_connection_error, interval_start=1, interval_step=1, interval_max=RECONNECT_SECONDS
@@ -80,6 +82,7 @@ class StreamReader(ConsumerMixin):
 
     def on_consume_ready(self, *_: object, **__: object) -> None:
         """The queues are there: from now on events wait in them."""
+        self.connected = True
         self._declared()
 
     def on_connection_error(self, error: Exception, interval: float) -> None:

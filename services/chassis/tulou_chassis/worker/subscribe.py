@@ -86,6 +86,7 @@ class Subscriptions(InHost, SharedExtension):  # type: ignore[misc]
             for stream in streams:
                 self._threads[stream] = self.container.spawn_managed_thread(partial(self._work, stream))
             reader = StreamReader(self._host.amqp_uri, streams, self._subscribed)
+            self._host.readers[self.service] = reader
             self._reader = self.container.spawn_managed_thread(reader.run)
 
     def finish(self) -> None:

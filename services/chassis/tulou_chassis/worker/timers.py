@@ -42,7 +42,8 @@ class Timer(InHost, Entrypoint):  # type: ignore[misc]
 
     def setup(self) -> None:
         super().setup()
-        self._lease = f"timer {self.name}"
+        self.lease = f"timer {self.name}"
+        self._host.timers.append(self)
         self._stop = Flag()
 
     def start(self) -> None:
@@ -67,20 +68,23 @@ class Timer(InHost, Entrypoint):  # type: ignore[misc]
         holder = uuid.uuid4().hex
         now = datetime.now(UTC)
         if not self._acquire(holder, now):
-            end = self._database.read(lambda session: leases.expiry(session, self._lease))
+            end = self._database.read(lambda session: leases.expiry(session, self.lease))
             return max((end - now).total_seconds(), 0.01) if end else 0.01
         done = Flag()
         keeper = self.container.spawn_managed_thread(lambda: self._keep(holder, done))
         try:
-            self._run(now)
+            succeeded = self._run(now)
         finally:
             done.set()
             keeper.wait()
         end = now + timedelta(seconds=self.seconds)
-        self._database.write(lambda session: leases.hold_until(session, self._lease, holder, end))
+        succeeded_at = datetime.now(UTC) if succeeded else None
+        self._database.write(
+            lambda session: leases.hold_until(session, self.lease, holder, end, succeeded_at=succeeded_at)
+        )
         return max((end - datetime.now(UTC)).total_seconds(), 0.0)
 
-    def _run(self, now: datetime) -> None:
+    def _run(self, now: datetime) -> bool:
         outcome = "done"
         try:
             with span(f"timer {self.name}", SpanKind.INTERNAL, ""):
@@ -89,9 +93,10 @@ class Timer(InHost, Entrypoint):  # type: ignore[misc]
             outcome = "failed"
             log.exception("timer_failed", service=self.service, timer=self.name)
         _RUNS.add(1, {"service": self.service, "timer": self.name, "outcome": outcome})
+        return outcome == "done"
 
     def _acquire(self, holder: str, now: datetime) -> bool:
-        return self._database.write(lambda session: leases.acquire(session, self._lease, holder, now, self._pace.lease))
+        return self._database.write(lambda session: leases.acquire(session, self.lease, holder, now, self._pace.lease))
 
     def _keep(self, holder: str, done: Flag) -> None:
         """Renews the lease while the run goes on."""
@@ -99,8 +104,8 @@ class Timer(InHost, Entrypoint):  # type: ignore[misc]
             try:
                 kept = self._acquire(holder, datetime.now(UTC))
             except SQLAlchemyError as error:
-                log.warning("lease_not_renewed", service=self.service, lease=self._lease, error=str(error))
+                log.warning("lease_not_renewed", service=self.service, lease=self.lease, error=str(error))
                 continue
             if not kept:
-                log.error("lease_lost", service=self.service, lease=self._lease)
+                log.error("lease_lost", service=self.service, lease=self.lease)
                 return

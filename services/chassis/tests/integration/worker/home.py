@@ -16,11 +16,13 @@ import httpx
 import psycopg
 from google.protobuf.message import Message
 from sqlalchemy import delete, insert
+from sqlalchemy import text as sql
 from sqlmodel import SQLModel
 
-from services.chassis.tests.integration.worker.notes import METADATA, SWITCHES, noted, publication
+from services.chassis.tests.integration.worker.notes import METADATA, MIGRATIONS, SWITCHES, noted, publication
 from tulou_chassis import tables
 from tulou_chassis.events import emit
+from tulou_chassis.migrations import migrate
 from tulou_chassis.syncdb import SyncDatabase
 
 ROOT = Path(__file__).parents[5]
@@ -88,6 +90,8 @@ class Home:
         for database in (self.maker, self.taker):
             SQLModel.metadata.create_all(database.engine, CHASSIS_TABLES)
             METADATA.create_all(database.engine)
+        for name in ("maker", "taker"):
+            migrate(url.replace("{service}", name), MIGRATIONS)
         self.processes: list[Process] = []
 
     def start(self, *services: str, address: str = "") -> Process:
@@ -107,6 +111,13 @@ class Home:
         """Switches something of the taker's on or off."""
         change = insert(SWITCHES).values(name=name) if on else delete(SWITCHES).where(SWITCHES.c.name == name)
         self.taker.write(lambda session: session.connection().execute(change))
+
+    def revision(self, service: str, revision: str | None) -> None:
+        """Has the database of a service say that its schema is this one; none: it was never migrated."""
+        database = self.maker if service == "maker" else self.taker
+        changes = ["DELETE FROM alembic_version"]
+        changes += [f"INSERT INTO alembic_version VALUES ('{revision}')"] if revision else []
+        database.write(lambda session: [session.connection().execute(sql(change)) for change in changes])
 
     def noted(self, handler: str = "note_both") -> list[tuple[str, str]]:
         """What a handler of the taker has noted, as (subject, text), in order."""

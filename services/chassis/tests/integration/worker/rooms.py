@@ -7,7 +7,14 @@ from datetime import datetime
 from google.protobuf.wrappers_pb2 import StringValue
 from sqlmodel import Session
 
-from services.chassis.tests.integration.worker.notes import TICK_SECONDS, note, publication, switched_on, text_of
+from services.chassis.tests.integration.worker.notes import (
+    MIGRATIONS,
+    TICK_SECONDS,
+    note,
+    publication,
+    switched_on,
+    text_of,
+)
 from tulou.type.v1.event_pb2 import Event
 from tulou_chassis.events import emit
 from tulou_chassis.syncdb import SyncDatabase
@@ -16,7 +23,7 @@ from tulou_chassis.worker.service import Provide, ServiceWorker
 from tulou_chassis.worker.subscribe import subscribe
 from tulou_chassis.worker.timers import timer
 
-QUICK = Pace(retry_after=(0.01,) * 4, outage=0.1, lease=1, replay=0.1)
+QUICK = Pace(retry_after=(0.01,) * 4, outage=0.1, lease=1, replay=0.1, look=0.2)
 
 
 class Maker(ServiceWorker):
@@ -24,6 +31,7 @@ class Maker(ServiceWorker):
 
     name = "maker"
     publisher = staticmethod(publication)
+    migrations = MIGRATIONS
     pace = QUICK
 
     @subscribe("taker", "StringValue")
@@ -37,6 +45,7 @@ class Taker(ServiceWorker):
     name = "taker"
     issuer: str = Provide(lambda settings: settings.oidc_issuer)
     publisher = staticmethod(publication)
+    migrations = MIGRATIONS
     pace = QUICK
 
     @subscribe("maker", "StringValue", "Int64Value")

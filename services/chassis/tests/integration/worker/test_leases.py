@@ -53,7 +53,7 @@ def test_a_released_lease_is_free(database: SyncDatabase) -> None:
     assert acquire(database, "b", after=1)
 
 
-@pytest.mark.parametrize("change", [leases.release, lambda *args: leases.hold_until(*args, NOW)])
+@pytest.mark.parametrize("change", [leases.release, lambda *args: leases.hold_until(*args, NOW, succeeded_at=NOW)])
 def test_only_the_holder_gives_a_lease_up_or_changes_its_end(database: SyncDatabase, change) -> None:  # type: ignore[no-untyped-def]
     acquire(database, "a")
     database.write(lambda session: change(session, "job", "b"))
@@ -62,9 +62,22 @@ def test_only_the_holder_gives_a_lease_up_or_changes_its_end(database: SyncDatab
 
 def test_a_lease_is_held_until_another_end(database: SyncDatabase) -> None:
     acquire(database, "a")
-    database.write(lambda session: leases.hold_until(session, "job", "a", NOW + timedelta(hours=1)))
+    end = NOW + timedelta(hours=1)
+    database.write(lambda session: leases.hold_until(session, "job", "a", end, succeeded_at=None))
     assert not acquire(database, "b", after=3599)
     assert acquire(database, "b", after=3600)
+
+
+def test_when_a_job_succeeded_is_known_until_it_succeeds_again(database: SyncDatabase) -> None:
+    def done(holder: str, succeeded_at: datetime | None) -> datetime | None:
+        assert acquire(database, holder)
+        database.write(lambda session: leases.hold_until(session, "job", holder, NOW, succeeded_at=succeeded_at))
+        return database.read(leases.successes)["job"]
+
+    assert done("a", None) is None
+    assert done("b", NOW) == NOW
+    assert done("c", None) == NOW
+    assert done("d", NOW + timedelta(hours=1)) == NOW + timedelta(hours=1)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
