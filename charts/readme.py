@@ -30,11 +30,11 @@ def comments(text: str) -> dict[str, str]:
 
 def table(text: str) -> str:
     """One row for each key: its path, its default, its comment. `server` speaks for what has none."""
-    told = comments(text)
+    told, values = comments(text), yaml.safe_load(text)
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
     for path, comment in told.items():
         meaning = comment or told.get(f"server.{path.partition('.')[2]}", "")
-        value: Any = yaml.safe_load(text)
+        value = values
         for key in path.split("."):
             value = value[key]
         # A section's own row has no default: its keys follow.

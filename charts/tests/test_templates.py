@@ -246,6 +246,61 @@ def test_the_certificate_is_asked_for_once(rendered: Callable[[str], list[Render
     assert certificate["spec"]["dnsNames"] == ["tulou.city.internal", "grpc.tulou.city.internal"]
 
 
+def test_what_is_said_of_all_pods_reaches_all_pods() -> None:
+    values = {
+        "pods": {
+            "user": 1234,
+            "annotations": {"note": "a"},
+            "labels": {"team": "b"},
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "city", "operator": "Exists", "effect": "NoSchedule"}],
+            "priorityClassName": "high",
+        },
+        "images": {"pullSecrets": ["one", "two"], "pullPolicy": "Always"},
+    }
+    arguments = (f"--set-json={key}={json.dumps(value)}" for key, value in values.items())
+    objects = manifests(render(str(tools.helm()), (*PROFILES["minimal"], *arguments)))
+    for workload in of_kind(objects, "Deployment", "Job", "Pod"):
+        pod = pod_of(workload)
+        spec = pod["spec"]
+        if workload["kind"] != "Pod":
+            assert pod["metadata"]["annotations"]["note"] == "a"
+            assert pod["metadata"]["labels"]["team"] == "b"
+        assert spec["nodeSelector"] == {"disk": "ssd"}
+        assert spec["tolerations"] == values["pods"]["tolerations"]
+        assert spec["priorityClassName"] == "high"
+        assert spec["securityContext"]["fsGroup"] == 1234
+        assert [each["name"] for each in spec["imagePullSecrets"]] == ["one", "two"]
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
+            assert container["imagePullPolicy"] == "Always"
+            assert container["securityContext"]["runAsUser"] == 1234
+
+
+def test_one_service_may_differ_from_the_others() -> None:
+    image = "registry.example/credit@sha256:" + "0" * 64
+    differs = {
+        "image": image,
+        "server": {"replicas": 5, "drainDelay": 0, "autoscaling": {"enabled": False}},
+        "worker": {"resources": {"limits": {"memory": "2Gi"}}},
+    }
+    arguments = (
+        "--set=server.autoscaling.enabled=true",
+        *(f"--set-json=services.credit.{key}={json.dumps(value)}" for key, value in differs.items()),
+    )
+    objects = manifests(render(str(tools.helm()), (*PROFILES["minimal"], *arguments)))
+    deployments = {each["metadata"]["name"]: each for each in of_kind(objects, "Deployment")}
+    credit, worker = deployments["city-credit"], deployments["city-credit-worker"]
+    assert credit["spec"]["replicas"] == 5
+    assert "replicas" not in deployments["city-approval"]["spec"]
+    (container,) = pod_of(credit)["spec"]["containers"]
+    assert {"name": "TULOU_DRAIN_DELAY", "value": "0"} in container["env"]
+    assert container["image"] == image
+    resources = pod_of(worker)["spec"]["containers"][0]["resources"]
+    assert resources["limits"] == {"cpu": "2", "memory": "2Gi"}
+    migrate = next(each for each in of_kind(objects, "Job") if each["metadata"]["name"] == "city-credit-migrate")
+    assert pod_of(migrate)["spec"]["containers"][0]["image"] == image
+
+
 def test_the_chart_is_of_the_products_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     product = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

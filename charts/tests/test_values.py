@@ -22,6 +22,7 @@ BAD = [
     ("--set=gateway.resources.limits.cpu=lots", "gateway.resources.limits.cpu", "pattern"),
     ("--set=gateway.service.type=Loadbalancer", "gateway.service.type", "LoadBalancer"),
     ("--set=gateway.service.port=70000", "gateway.service.port", "65"),
+    ("--set=gateway.service.port=9464", "gateway.service.port", "not"),
     ("--set=images.tag=latest", "images.tag", "not"),
     ("--set=images.pullPolicy=Sometimes", "images.pullPolicy", "IfNotPresent"),
     ("--set=images.registry=https://registry.example", "images.registry", "pattern"),
@@ -78,6 +79,8 @@ def test_without_values_it_says_what_must_be_given(helm: str) -> None:
     assert re.search("oidc[./]issuer", done.stderr)
 
 
-def test_a_name_too_long_for_what_is_made_of_it_is_refused() -> None:
-    done = run(str(tools.helm()), "template", *PROFILES["minimal"], release="a" * 36)
-    assert "at most 35 characters" in done.stderr
+@pytest.mark.parametrize("release", ["a" * 36, "city.prod", "2city"])
+def test_a_name_of_which_no_others_can_be_made_is_refused(release: str) -> None:
+    done = run(str(tools.helm()), "template", *PROFILES["minimal"], release=release)
+    assert done.returncode != 0
+    assert "at most 35 letters, digits and hyphens" in done.stderr

@@ -1,7 +1,9 @@
 {{/* Most templates take a part: {root, component, role, config}, where config is that part's section of the values. */}}
 
 {{- define "tulou.fullname" -}}
-{{- if gt (len .Release.Name) 35 }}{{ fail "the release's name may have at most 35 characters, because names are made of it" }}{{ end -}}
+{{- if not (regexMatch "^[a-z][a-z0-9-]{0,34}$" .Release.Name) }}
+{{- fail "names are made of the release's name: it begins with a letter and has at most 35 letters, digits and hyphens" }}
+{{- end -}}
 {{ .Release.Name }}
 {{- end }}
 
@@ -16,7 +18,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Values.images.tag | default .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: tulou
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/* What selects a part's pods: nothing that changes from release to release. */}}
