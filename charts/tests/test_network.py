@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-from charts.tests.rendering import Rendering, of_kind, pod_of
+import yaml
+
+from charts.tests.rendering import CHART, Rendering, of_kind, pod_of
 from tulou_city.services import SERVICES
 
 NAMES = [service.name for service in SERVICES]
+CALLS = [
+    (name, called)
+    for name, service in yaml.safe_load((CHART / "values.yaml").read_text())["services"].items()
+    for called in service.get("calls", [])
+]
 # A pod of ours as "component/role", or what is outside.
 DATABASE, BROKER, ISSUER = "10.20.0.0/24", "10.20.1.0/24", "10.30.0.5/32"
 DOOR, PROMETHEUS, COLLECTOR, DNS = "ingress-nginx", "monitoring", "monitoring", "kube-system"
@@ -71,10 +78,11 @@ def test_every_pod_is_shut_both_ways_by_default(rendered: Callable[[str], list[R
 
 def test_exactly_those_talk_who_must(rendered: Callable[[str], list[Rendering]]) -> None:
     objects = rendered("production")
+    assert ("approval", "credit") in CALLS
     leaving, reaching = _allowed(objects)
     pods = _pods(objects)
     inside = {("gateway/gateway", f"{name}/server", 50051) for name in NAMES} | {
-        ("approval/server", "credit/server", 50051),
+        *((f"{name}/server", f"{called}/server", 50051) for name, called in CALLS),
         ("gateway/gateway", "portal/portal", 8081),
         ("test/test", "gateway/gateway", 8080),
     }

@@ -91,13 +91,18 @@ def test_nothing_is_there_twice_and_all_bears_the_release(profile: list[Renderin
 
 
 NAMES = [service.name for service in SERVICES]
+WITH_FILES = [
+    name
+    for name, service in yaml.safe_load((CHART / "values.yaml").read_text())["services"].items()
+    if "blobs" in service
+]
 # What is made outside of the chart, in each profile.
 OUTSIDE = {
     "minimal": {"tulou-database", "tulou-broker", "tulou-keyring"},
     "production": {*(f"tulou-{name}-database" for name in NAMES), "tulou-broker", "tulou-keyring"},
     "airgapped": {
         *(f"tulou-{name}" for name in NAMES),
-        *(f"files-{name}" for name in NAMES),
+        *(f"files-{name}" for name in WITH_FILES),
         *("tulou-tls", "issuer-keys", "city-ca"),
     },
 }
@@ -216,7 +221,7 @@ def test_a_changed_setting_rolls_the_instances_that_read_it() -> None:
 
 def test_what_people_filled_in_outlives_the_release(rendered: Callable[[str], list[Rendering]]) -> None:
     claims = of_kind(rendered("production"), "PersistentVolumeClaim")
-    assert {each["metadata"]["name"] for each in claims} >= {"city-approval", "city-credit"}
+    assert {each["metadata"]["name"] for each in claims} == {f"city-{name}" for name in WITH_FILES}
     for claim in claims:
         assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
         assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
@@ -247,7 +252,7 @@ def test_the_certificate_is_asked_for_once(rendered: Callable[[str], list[Render
 
 
 def test_what_is_said_of_all_pods_reaches_all_pods() -> None:
-    values = {
+    values: dict[str, Any] = {
         "pods": {
             "user": 1234,
             "annotations": {"note": "a"},
@@ -274,6 +279,21 @@ def test_what_is_said_of_all_pods_reaches_all_pods() -> None:
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
             assert container["imagePullPolicy"] == "Always"
             assert container["securityContext"]["runAsUser"] == 1234
+
+
+def test_a_new_service_is_one_entry() -> None:
+    def made(*arguments: str) -> dict[tuple[str, str], Rendering]:
+        objects = manifests(render(str(tools.helm()), (*PROFILES["production"], *arguments)))
+        return {(each["kind"], each["metadata"]["name"]): each for each in objects}
+
+    before, after = made(), made("--set=services.another.testPath=/another/v1/things")
+    approvals = {(kind, name.replace("approval", "another")) for kind, name in before if "approval" in name}
+    # It keeps no files.
+    assert after.keys() - before.keys() == approvals - {("PersistentVolumeClaim", "city-another")}
+    gateway = pod_of(after["Deployment", "city-gateway"])["spec"]["initContainers"][0]
+    assert "--service=another=city-another:50051" in gateway["args"]
+    calls = pod_of(after["Pod", "city-test"])["spec"]["containers"]
+    assert "http://city-gateway:80/another/v1/things" in [each["command"][1] for each in calls]
 
 
 def test_one_service_may_differ_from_the_others() -> None:
