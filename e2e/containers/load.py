@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 import httpx
@@ -20,7 +21,7 @@ from tulou_city.layout import HOST
 from tulou_city.services import SERVICES
 
 FIRMS: Final = 50
-THINK_SECONDS: Final = 0.5
+THINK_SECONDS: Final = 0.4
 PATIENCE_SECONDS: Final = 120.0
 # What may be tried again: nobody said that the request failed.
 AGAIN: Final = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"}
@@ -42,14 +43,26 @@ LIFE: Final[tuple[tuple[str, str, Json], ...]] = (
             },
         },
     ),
+    ("UploadMaterial", "firm", {"materialCode": "M03"}),
+    ("GetCase", "firm", {}),
     ("SubmitCase", "firm", {}),
     ("AcceptCase", "clerk", {}),
     ("StartReview", "approver", {}),
     ("GrantCase", "approver", {}),
-    ("GetCase", "firm", {}),
     ("ListRecords", "nobody", {}),
 )
 READS: Final = {"GetCase", "ListRecords"}
+# As many files a firm may have uploaded that belong to nothing yet.
+PIECES_OF_EVIDENCE: Final = 10
+ITEM: Final[Json] = {
+    "item.code": "TST-XK-${run}",
+    "item.type": "ITEM_TYPE_LICENCE",
+    "item.handling": "HANDLING_PROMISED",
+    "item.promisedDays": 8,
+    "item.materials": [{"code": "M03", "name": "平面图", "necessity": "NECESSITY_OPTIONAL"}],
+    "item.formSchema": {"type": "object"},
+    "item.results": [{"name": "食品经营许可证", "kind": "RESULT_KIND_PERMIT", "licenceCode": "001", "validMonths": 60}],
+}
 
 
 @dataclass(frozen=True)
@@ -77,10 +90,13 @@ class Firm:
     def live(self, over: threading.Event, patience: float) -> None:
         """Until `over` is set, and then to the end of the life that has begun."""
         try:
-            while not over.is_set():
+            for life in count():
                 for rpc, caller, change in LIFE:
-                    self._acknowledged(rpc, caller, change, patience)
-                    time.sleep(THINK_SECONDS)
+                    if rpc != "UploadEvidence" or life < PIECES_OF_EVIDENCE:
+                        self._acknowledged(rpc, caller, change, patience)
+                        time.sleep(THINK_SECONDS)
+                if over.is_set():
+                    break
         except Exception as error:
             self.failure = error
 
@@ -213,7 +229,7 @@ class Load:
     def _check_records(self, firm: Firm) -> None:
         subject = firm.run.known["subject"]["id"]
         counted: Counter[str] = Counter()
-        body: Json = {"subjectId": subject, "pageSize": 200}
+        body: Json = {"subjectId": subject, "pageSize": 100}
         while True:
             page = firm.client.call("ListRecords", body)
             counted.update(record["typeCode"] for record in page["records"])
@@ -244,7 +260,7 @@ def living(city: Containers, *, patience: float = PATIENCE_SECONDS) -> Iterator[
             client: Client = GrpcClient(f"{HOST}:{city.port}") if number % 2 else HttpClient(city.url)
             stack.callback(client.close)
             firms.append(Firm(client, Run(client, tokens)))
-            firms[-1].run.prepare(("an item that may be simplified", "a firm"))
+            firms[-1].run.prepare(({"call": "CreateItem", "change": ITEM}, "PublishItem", "a firm"))
         load = Load(city, tokens, firms, _positions(city))
         threads = [threading.Thread(target=firm.live, args=(over, patience), daemon=True) for firm in firms]
         for thread in threads:

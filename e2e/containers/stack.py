@@ -124,6 +124,7 @@ def running_containers(port: int) -> Iterator[Containers]:
         mount(city, "jwks.json", "keyring.json")
         variables = {
             "RUN": os.environ[OWNER],
+            "SERVICES": " ".join(service.name for service in SERVICES),
             "PASSWORD": password,
             "REGISTRY": built.registry,
             "VERSION": built.version,
