@@ -114,7 +114,8 @@ def document(tmp_path: Path, *more: str, examples: dict[str, Any] | None = None)
     """The document of SHOP with `more` text appended to its description."""
     files = FileDescriptorSet.FromString(descriptor_path().read_bytes())
     files.file.append(text_format.Parse("".join([SHOP, *more]), FileDescriptorProto()))
-    shared = [file for file in files.file if not file.package.startswith(("tulou.approval.", "tulou.credit."))]
+    ours = ("tulou.shop.", "tulou.options.", "tulou.type.")
+    shared = [file for file in files.file if file.package.startswith(ours) or not file.package.startswith("tulou.")]
     path = tmp_path / "descriptors.binpb"
     path.write_bytes(FileDescriptorSet(file=shared).SerializeToString())
     return openapi.build(load(path), examples or {})

