@@ -196,9 +196,9 @@ def test_an_instance_has_time_to_drain(profile: list[Rendering]) -> None:
         delay = int(settings.get("TULOU_DRAIN_DELAY") or arguments.get("drain-delay") or 0)
         drain = int(settings.get("TULOU_DRAIN_SECONDS") or arguments.get("drain-seconds") or 0)
         role = deployment["spec"]["selector"]["matchLabels"]["tulou.io/role"]
-        assert (delay > 0) == (role in ("server", "gateway"))
-        # 30 is Kubernetes' own.
-        assert pod_of(deployment)["spec"].get("terminationGracePeriodSeconds", 30) > delay + drain
+        # No caller comes to a worker.
+        assert (delay > 0) == (role != "worker")
+        assert pod_of(deployment)["spec"]["terminationGracePeriodSeconds"] > delay + drain
 
 
 def test_a_changed_setting_rolls_the_instances_that_read_it() -> None:
