@@ -67,8 +67,9 @@ def _chart(root: Path) -> set[str]:
 
 
 def _compose(root: Path) -> set[str]:
-    services = yaml.safe_load((root / "e2e/containers/compose.yaml").read_text("utf-8"))["services"]
-    return {name.removesuffix("-migrate") for name in services if name.endswith("-migrate")}
+    found = set(yaml.safe_load((root / "e2e/containers/compose.yaml").read_text("utf-8"))["services"])
+    services = {name for name in found if f"{name}-worker" in found or f"{name}-migrate" in found}
+    return {name for name in services if {f"{name}-worker", f"{name}-migrate"} <= found}
 
 
 # What names services, in the order in which one is added: who is named there, and how an entry looks.
@@ -82,6 +83,12 @@ PLACES: Final[dict[str, tuple[Callable[[Path], set[str]], Callable[[Path, str], 
         lambda _, service: f'"tulou_{service}"',
     ),
     "pyproject.toml, tool.importlinter, layers": (_layered, lambda _, service: f"tulou_{service} |"),
-    "charts/tulou/values.yaml, services": (_chart, lambda _, service: f"{service}: {{}}"),
-    "e2e/containers/compose.yaml, services": (_compose, lambda _, service: f"{service}-migrate"),
+    "charts/tulou/values.yaml, services": (
+        _chart,
+        lambda _, service: f"{service}: {{testPath: /{service}/v1/notes:count}}",
+    ),
+    "e2e/containers/compose.yaml, services": (
+        _compose,
+        lambda _, service: f"{service}, {service}-worker and {service}-migrate",
+    ),
 }

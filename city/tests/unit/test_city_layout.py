@@ -1,6 +1,5 @@
-"""Where things lie, and that every place that lists the services lists the same ones."""
+"""Where things lie. That every place which names services names the same ones: templates/entries.py."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,37 +9,13 @@ from tulou_city import sample
 from tulou_city.layout import ROOT, City, city
 from tulou_city.services import SERVICES
 
-NAMES = {service.name for service in SERVICES}
 PLAIN = City(port=9000, var=Path("/tmp/x"), database_url="sqlite:////tmp/x/db/{service}.db", amqp_uri="")
-# They are in services/ but serve nothing.
-LIBRARIES = {"chassis", "civics"}
 
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PORT", "VAR", "DATABASE_URL", "AMQP_URI", "TULOU_OTLP_ENDPOINT", "TULOU_AMQP_URI"):
         monkeypatch.delenv(name, raising=False)
-
-
-def test_every_folder_of_a_service_is_in_the_table() -> None:
-    folders = {path.parent.name for path in ROOT.glob("services/*/pyproject.toml")}
-    assert folders - LIBRARIES == NAMES
-
-
-def test_every_service_has_a_line_in_the_procfile() -> None:
-    assert set(PLAIN.processes()) == NAMES | {"worker", "portal", "gateway"}
-
-
-def test_every_service_is_under_the_import_contracts() -> None:
-    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    contracts = {contract["name"]: contract for contract in linter["contracts"]}
-    packages = {f"tulou_{name}" for name in NAMES}
-    assert packages <= set(linter["root_packages"])
-    assert packages == set(contracts["No service imports another"]["modules"])
-    assert packages <= set(contracts["Chassis and civics import no service"]["forbidden_modules"])
-    domains = {f"{package}.domain" for package in packages}
-    assert domains <= set(contracts["The domain imports nothing of ours but civics"]["source_modules"])
-    assert domains <= set(contracts["Only servicer, convert and consumers see protos"]["source_modules"])
 
 
 def test_no_two_things_share_a_port() -> None:

@@ -5,6 +5,7 @@ Everything is imported where it is needed: the worker has to patch the standard 
 
 import argparse
 
+from tulou_chassis.arguments import instant
 from tulou_chassis.lean import without_rich
 
 COMMANDS = {
@@ -13,8 +14,9 @@ COMMANDS = {
     "migrate": "bring the database to the newest schema",
     "audit": "verify: check the history chain of every note",
     "dead-letters": "list | show ID | replay ID: events that a handler gave up on",
+    "events": "republish --since TIME | --after POSITION: have events published once more",
 }
-VERBS = {"audit": ("verify",), "dead-letters": ("list", "show", "replay")}
+VERBS = {"audit": ("verify",), "dead-letters": ("list", "show", "replay"), "events": ("republish",)}
 
 
 def main() -> None:
@@ -29,6 +31,10 @@ def main() -> None:
             command.add_argument("--seed", action="store_true", help="every service is asked so; nothing to load here")
         if name == "dead-letters":
             command.add_argument("id", nargs="?", type=int)
+        if name == "events":
+            which = command.add_mutually_exclusive_group(required=True)
+            which.add_argument("--since", type=instant, metavar="TIME", help="like 2026-03-01T08:00+08:00")
+            which.add_argument("--after", type=int, metavar="POSITION", help="0: all that there are")
     given = parser.parse_args()
     if given.command == "work":
         from tulou_chassis.worker import run
@@ -58,6 +64,8 @@ def main() -> None:
             if verb != "list" and given.id is None:
                 parser.error(f"dead-letters {verb} needs an ID")
             by_hand.dead_letters(settings, verb, given.id)
+        case ("events", _):
+            by_hand.republish(settings, since=given.since, after=given.after)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """What operators run by hand: `python -m tulou_lodge <command>`. Each prints what it did, and fails loudly."""
 
 from contextlib import closing
-from pathlib import Path
-from typing import Final
+from datetime import datetime
 
 from tulou_chassis import commands
 from tulou_chassis.syncdb import SyncDatabase
 from tulou_lodge.convert import publication_of
 from tulou_lodge.models import Note
-from tulou_lodge.settings import LodgeSettings
+from tulou_lodge.settings import MIGRATIONS, LodgeSettings
 from tulou_lodge.wiring import NAME, keyring_of
-
-MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
 def database_of(settings: LodgeSettings) -> SyncDatabase:
@@ -34,3 +31,9 @@ def dead_letters(settings: LodgeSettings, verb: str, letter_id: int | None) -> N
     """See `commands.dead_letters`."""
     with closing(database_of(settings)) as database:
         commands.dead_letters(NAME, database, verb, letter_id)
+
+
+def republish(settings: LodgeSettings, *, since: datetime | None, after: int | None) -> None:
+    """See `commands.republish`."""
+    with closing(database_of(settings)) as database:
+        commands.republish(NAME, database, since=since, after=after)

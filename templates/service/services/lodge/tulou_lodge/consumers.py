@@ -1,6 +1,7 @@
 """The nameko edge: what follows from events, and what happens by the passing of time."""
 
 from datetime import UTC
+from pathlib import Path
 from typing import ClassVar
 
 from sqlmodel import Session
@@ -12,7 +13,7 @@ from tulou_chassis.worker.service import Provide, ServiceWorker
 from tulou_chassis.worker.subscribe import subscribe
 from tulou_lodge.convert import publication_of
 from tulou_lodge.operations import file_note
-from tulou_lodge.settings import LodgeSettings
+from tulou_lodge.settings import MIGRATIONS, LodgeSettings
 from tulou_lodge.wiring import NAME, keyring_of
 
 
@@ -22,6 +23,7 @@ class Worker(ServiceWorker):
     name = NAME
     settings = LodgeSettings
     publisher: ClassVar[Publisher] = staticmethod(publication_of)
+    migrations: ClassVar[Path] = MIGRATIONS
     keyring: Keyring = Provide(keyring_of)
 
     @subscribe(NAME, "NoteCreated")

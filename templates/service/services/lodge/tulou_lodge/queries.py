@@ -1,6 +1,6 @@
 """Reads, and who sees which rows."""
 
-from sqlmodel import Session, select
+from sqlmodel import Session, func, select
 
 from tulou_chassis.principals import Principal
 from tulou_lodge.models import Note
@@ -20,3 +20,8 @@ def get_note(session: Session, *, principal: Principal, note_id: str) -> Note:
     if found is None:
         raise NoteNotFound(note_id)
     return found
+
+
+def count_notes(session: Session) -> int:
+    """How many notes there are."""
+    return session.exec(select(func.count()).select_from(Note)).one()

@@ -7,7 +7,7 @@ from tulou_chassis.db import Database
 from tulou_chassis.server import Service, serve
 from tulou_lodge.convert import ANSWERS, publication_of
 from tulou_lodge.servicer import LodgeServicer
-from tulou_lodge.settings import LodgeSettings
+from tulou_lodge.settings import MIGRATIONS, LodgeSettings
 from tulou_lodge.wiring import NAME, keyring_of
 
 
@@ -25,6 +25,7 @@ def service_of(settings: LodgeSettings) -> Service:
         answers=ANSWERS,
         keyring=keyring,
         publisher=publication_of,
+        migrations=MIGRATIONS,
         register=register,
     )
 

@@ -46,6 +46,9 @@ class LodgeServicer(lodge_service_pb2_grpc.LodgeServiceServicer):
         )
         return pb.GetNoteResponse(note=note_to_proto(note))
 
+    async def CountNotes(self, request: pb.CountNotesRequest, context: Context) -> pb.CountNotesResponse:
+        return pb.CountNotesResponse(count=await self._database.read(queries.count_notes))
+
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:

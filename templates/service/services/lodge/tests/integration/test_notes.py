@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from services.chassis.tests.migrated import differences
+from tulou_chassis import tables
 from tulou_chassis.keyring import create_keyring
 from tulou_chassis.principals import Principal
 from tulou_chassis.syncdb import SyncDatabase
+from tulou_lodge import models
 from tulou_lodge.commands import database_of, migrate, verify_audit
 from tulou_lodge.operations import create_note, file_note
-from tulou_lodge.queries import NoteNotFound, get_note
+from tulou_lodge.queries import NoteNotFound, count_notes, get_note
 from tulou_lodge.settings import LodgeSettings
 from tulou_lodge.wiring import keyring_of
 
@@ -52,6 +55,7 @@ def written(database: SyncDatabase, settings: LodgeSettings) -> str:
 def test_its_author_reads_a_note_and_nobody_else(database: SyncDatabase, settings: LodgeSettings) -> None:
     note_id = written(database, settings)
     assert database.read(lambda session: get_note(session, principal=AUTHOR, note_id=note_id)).text == "路灯不亮"
+    assert database.read(count_notes) == 1
     with pytest.raises(NoteNotFound):
         database.read(lambda session: get_note(session, principal=NEIGHBOUR, note_id=note_id))
 
@@ -65,3 +69,7 @@ def test_a_note_on_file_has_a_history_that_can_be_checked(
     assert (note.filed, note.history_sequence) == (True, 2)
     verify_audit(settings)
     assert "notes are as they were written" in capsys.readouterr().out
+
+
+def test_the_migrations_make_what_the_models_say(database: SyncDatabase) -> None:
+    assert differences(database.engine, models, tables) == []
