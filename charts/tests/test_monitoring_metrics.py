@@ -5,6 +5,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any, Final
+from uuid import uuid4
 
 import grpc
 import httpx
@@ -24,6 +25,7 @@ from charts.tests.monitoring import (
 from e2e.eventually import eventually
 from e2e.providers.cities import run_city, running_city
 from e2e.providers.tools import promtool
+from e2e.tokens import Tokens
 from tulou_city.layout import HOST, City
 from tulou_city.services import SERVICES
 
@@ -64,9 +66,9 @@ class Prometheus:
 
     def get(self, path: str, **parameters: str) -> Any:
         """An answer's data. Fails with Prometheus' own words."""
-        answer = self._api.get(path, params=parameters).json()
-        assert answer["status"] == "success", answer
-        return answer["data"]
+        answer = self._api.get(path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
 
     def query(self, expression: str) -> list[Any]:
         """What the expression gives now."""
@@ -80,6 +82,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     with running_city(database="postgresql", bus="rabbitmq") as city:
         day = run_city("demo", city=city)
         assert day.returncode == 0, day.stdout
+        _upload_what_is_no_file_of_rows(city)
         (folder / "rules.yaml").write_text(
             yaml.safe_dump({"groups": [group | {"interval": "1s"} for group in groups()]}, allow_unicode=True)
         )
@@ -103,6 +106,17 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
                 yield found
             finally:
                 process.terminate()
+
+
+def _upload_what_is_no_file_of_rows(city: City) -> None:
+    clerk = Tokens(city).token(role="clerk", sub="clerk-1", org="SCJG")
+    answer = httpx.post(
+        f"{city.url}/credit/v1/imports:upload",
+        params={"requestId": str(uuid4()), "filename": "rows.csv"},
+        headers={"authorization": f"Bearer {clerk}", "content-type": "text/csv"},
+        content=bytes(range(256)),
+    )
+    assert answer.status_code == 200, answer.text
 
 
 def _configuration(city: City) -> dict[str, Any]:
@@ -139,9 +153,10 @@ def _configuration(city: City) -> dict[str, Any]:
 
 
 def _has_settled(found: Prometheus) -> bool:
-    """Whether all processes were read more than once, and the rules evaluated on it more than once."""
+    """Whether all processes were read and the rules evaluated more than once, and the import has ended."""
     try:
-        return len(found.query('tulou:slo_burn:rate30d{slo="latency"} offset 2s')) == len(SERVICES) + 1
+        burns = found.query('tulou:slo_burn:rate30d{slo="latency"} offset 2s')
+        return len(burns) == len(SERVICES) + 1 and bool(found.query("tulou_imports_ended_total"))
     except httpx.TransportError:
         return False
 
@@ -213,8 +228,9 @@ def test_every_legend_names_labels_that_its_series_have(prometheus: Prometheus) 
                     assert all(label in found["metric"] for found in series), (panel["title"], label)
 
 
-def test_a_healthy_city_raises_no_alert(prometheus: Prometheus) -> None:
-    assert prometheus.query("ALERTS") == []
+def test_the_city_raises_the_alert_for_what_went_wrong_in_it_and_no_other(prometheus: Prometheus) -> None:
+    raised = {(found["metric"]["alertname"], found["metric"]["component"]) for found in prometheus.query("ALERTS")}
+    assert raised == {("TulouImportsFail", "credit")}
 
 
 def test_monitors_give_every_series_the_labels_that_alerts_go_by() -> None:
