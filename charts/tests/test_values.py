@@ -22,7 +22,7 @@ BAD = [
     ("--set=gateway.resources.limits.cpu=lots", "gateway.resources.limits.cpu", "pattern"),
     ("--set=gateway.service.type=Loadbalancer", "gateway.service.type", "LoadBalancer"),
     ("--set=gateway.service.port=70000", "gateway.service.port", "65"),
-    ("--set=gateway.service.port=9464", "gateway.service.port", "not"),
+    ("--set=gateway.service.port=50051", "gateway.service.port", "not"),
     ("--set=images.tag=latest", "images.tag", "not"),
     ("--set=images.pullPolicy=Sometimes", "images.pullPolicy", "IfNotPresent"),
     ("--set=images.registry=https://registry.example", "images.registry", "pattern"),
