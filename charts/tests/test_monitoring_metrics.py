@@ -90,14 +90,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             address = f"{HOST}:{probe.getsockname()[1]}"
-        command = [promtool().with_name("prometheus"), f"--config.file={folder}/config.yaml"]
+        command = [str(promtool().with_name("prometheus")), f"--config.file={folder}/config.yaml"]
+        command += [f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}"]
         with (
             (folder / "log").open("w") as log,
-            subprocess.Popen(
-                [*command, f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}"],
-                stdout=log,
-                stderr=log,
-            ) as process,
+            subprocess.Popen(command, stdout=log, stderr=log) as process,
             httpx.Client(base_url=f"http://{address}/api/v1", timeout=30) as api,
         ):
             found = Prometheus(api)
@@ -242,14 +239,11 @@ def test_monitors_give_every_series_the_labels_that_alerts_go_by() -> None:
 
 def test_monitors_find_every_process_that_tells_metrics() -> None:
     found = set()
-    for monitor, kind, labels in (
-        ("ServiceMonitor", "Service", lambda each: each["metadata"]["labels"]),
-        ("PodMonitor", "Deployment", lambda each: each["spec"]["template"]["metadata"]["labels"]),
-    ):
+    for monitor, kind in (("ServiceMonitor", "Service"), ("PodMonitor", "Deployment")):
         selector = manifests(monitor)[0]["spec"]["selector"]
         (roles,) = [told["values"] for told in selector["matchExpressions"]]
         for each in manifests(kind):
-            has = labels(each)
+            has = (each if kind == "Service" else each["spec"]["template"])["metadata"]["labels"]
             if selector["matchLabels"].items() <= has.items() and has["tulou.io/role"] in roles:
                 assert "metrics" in _port_names(each), each["metadata"]["name"]
                 found.add((has["app.kubernetes.io/component"], has["tulou.io/role"]))

@@ -7,8 +7,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from charts.tests.monitoring import NAMESPACE, alerts, groups, manifests, run_promtool
+from charts.tests.monitoring import NAMESPACE, alerts, groups, manifests, rules, run_promtool, selectors
+from e2e.clients import METHODS
 from e2e.providers.tools import promtool
+from tulou_city.layout import ROOT
 
 CASES: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "monitoring_cases.yaml").read_text())
 LANGUAGES: Final = {"summary", "description", "summary_en", "description_en"}
@@ -34,7 +36,7 @@ def test_promtool_refuses_a_broken_rule(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_to_fill_in() -> None:
-    assert not re.findall(r"<\w+>", yaml.safe_dump(groups()))
+    assert not re.findall(r"<[a-z-]+>", yaml.safe_dump(groups()))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -62,6 +64,22 @@ def test_a_case_that_is_wrong_is_noticed(rules_files: dict[str, Path], tmp_path:
     told["tests"][0]["alert_rule_test"][0]["exp_alerts"] = []
     path.write_text(yaml.safe_dump(told))
     assert "TulouDeadLetters" in run_promtool(promtool(), "test", "rules", path)
+
+
+def test_calls_that_stream_and_no_others_are_left_out_of_the_latency() -> None:
+    (pattern,) = {value for label, _, value in _matchers() if label in {"rpc_method", "grpc_method"}}
+    streams = {method.name for method in METHODS.values() if method.client_streaming or method.server_streaming}
+    assert {method.name for method in METHODS.values() if re.fullmatch(pattern, method.name)} == streams
+
+
+def test_the_timers_that_wake_somebody_are_timers_of_the_services() -> None:
+    sources = "".join(path.read_text() for path in ROOT.glob("services/*/tulou_*/consumers.py"))
+    (pattern,) = {value for label, _, value in _matchers() if label == "timer"}
+    assert set(pattern.split("|")) < set(re.findall(r'@timer\("([^"]+)"', sources))
+
+
+def _matchers() -> list[tuple[str, str, str]]:
+    return [matcher for rule in rules() for _, matchers in selectors(rule["expr"]) for matcher in matchers]
 
 
 def _test_files(folder: Path, rules_files: dict[str, Path], name: str) -> list[Path]:

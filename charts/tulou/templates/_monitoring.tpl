@@ -2,3 +2,8 @@
 {{- define "tulou.streams" -}}
 WatchEvents|Upload.+|Download.+|FetchMaterial
 {{- end }}
+
+{{/* The timers on which dates of law depend: silence counts as acceptance, deadlines move, publicity ends. */}}
+{{- define "tulou.deadlineTimers" -}}
+deemed acceptance|calendar|publicity
+{{- end }}
