@@ -39,8 +39,8 @@ demo: $(VENV)/run ## Play one applicant's and one department's day against the r
 test: $(VENV)/dev ## Run every test; ARGS="-k clock" narrows them
 	@$(BIN)/python -m pytest $(ARGS)
 
-e2e: $(VENV)/dev ## Run the end-to-end tests only
-	@$(BIN)/python -m pytest e2e $(ARGS)
+e2e: $(VENV)/dev ## Run the end-to-end tests, on processes and on containers, and say how long each took
+	@$(BIN)/python -m pytest e2e --durations=40 --durations-min=5 $(ARGS)
 
 lint: $(VENV)/dev ## Check style, types, imports between packages, and the protos
 	$(BIN)/ruff check .

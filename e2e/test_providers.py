@@ -15,7 +15,8 @@ import psutil
 import psycopg
 import pytest
 
-from e2e.providers import holder
+from e2e.providers import engine, holder
+from e2e.providers.kinds import Unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTHING_LISTENS = {"TULOU_TEST_POSTGRES_URL": "postgresql://127.0.0.1:1/none", "TULOU_TEST_WAYS": "listening"}
@@ -150,6 +151,45 @@ def test_a_docker_engine_is_used_through_its_compose_file(tmp_path: Path, monkey
     calls = (tmp_path / "docker.log").read_text().splitlines()
     assert calls[1].endswith("up --wait rabbitmq")
     assert calls[-1].endswith("down -v")
+
+
+def test_the_engine_that_the_client_reaches_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tmp_path / "docker"
+    client.write_text('#!/bin/sh\n[ "$1" = compose ] || echo 28.0\n')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with engine.answering(tmp_path) as found:
+        assert found.origin == "engine 28.0"
+    assert engine.compose() == ["docker", "compose"]
+
+
+def test_without_an_engine_only_root_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tmp_path / "docker"
+    client.write_text("#!/bin/sh\necho cannot connect >&2\nexit 1\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Unavailable, match="cannot connect"), engine.answering(tmp_path):
+        pass
+    with pytest.raises(Unavailable, match="only root"), engine.from_packages(tmp_path):
+        pass
+
+
+def test_images_are_other_ones_when_what_they_are_made_of_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, test, lock = (tmp_path / name for name in ("services/a/b.py", "services/a/tests/t.py", "requirements.lock"))
+    for path in (source, test, lock):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("one")
+    monkeypatch.setattr(engine, "ROOT", tmp_path)
+    before = engine.digest()
+    test.write_text("two")
+    assert engine.digest() == before
+    for path in (source, lock):
+        path.write_text("two")
+        assert engine.digest() != before
+        before = engine.digest()
 
 
 def _wait(condition: object) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from e2e.providers import packages
 from e2e.providers.kinds import Server, Unavailable
-from e2e.providers.servers import FOLDER, server
+from e2e.providers.servers import FOLDER, lacking, server
 from tulou_city.layout import ROOT
 from tulou_city.services import SERVICES
 
@@ -38,7 +38,9 @@ class Images:
 @contextmanager
 def answering(folder: Path) -> Iterator[Server]:
     """The engine that the docker client finds. Raises Unavailable."""
-    yield Server(uri=os.environ.get("DOCKER_HOST", ""), origin=f"engine {_version()}")
+    origin = f"engine {_version()}"
+    compose()
+    yield Server(uri=os.environ.get("DOCKER_HOST", ""), origin=origin)
 
 
 @contextmanager
@@ -47,6 +49,7 @@ def from_packages(folder: Path) -> Iterator[Server]:
     if os.geteuid() != 0:
         raise Unavailable("only root can start an engine")
     daemon = packages.installed("dockerd", package="docker.io", folders="/usr/sbin")
+    compose()
 
     def ready() -> bool:
         with suppress(Unavailable):
@@ -78,7 +81,7 @@ def images() -> Images:
     registry = os.environ.get("REGISTRY", "tulou")
     found = Images(
         registry=registry,
-        version=f"e2e-{_digest()}",
+        version=f"e2e-{digest()}",
         postgres=_server_image("POSTGRES_IMAGE", "postgres:17", f"{registry}/postgres:standin"),
         rabbitmq=_server_image("RABBITMQ_IMAGE", "rabbitmq:4", f"{registry}/rabbitmq:standin"),
     )
@@ -86,6 +89,10 @@ def images() -> Images:
     with (Path(os.environ[FOLDER]) / "images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not all(map(_is_here, [*wanted, found.postgres, found.rabbitmq])):
+            try:
+                packages.installed("mmdebstrap", package="mmdebstrap", folders="/usr/bin")
+            except Unavailable as error:
+                lacking("mmdebstrap", str(error))
             log = ROOT / "var/images.log"
             log.parent.mkdir(exist_ok=True)
             command = ["make", "base", "wheels", "images", f"REGISTRY={registry}", f"VERSION={found.version}"]
@@ -110,16 +117,17 @@ def _version() -> str:
     return asked.stdout.strip()
 
 
-def _digest() -> str:
-    digest = hashlib.sha256()
+def digest() -> str:
+    """12 characters that are others when what the images are made of is another."""
+    found = hashlib.sha256()
     for source in SOURCES:
         top = ROOT / source
         for path in sorted([top] if top.is_file() else top.rglob("*")):
             place = path.relative_to(ROOT)
             if path.is_file() and not GENERATED & set(place.parts):
-                digest.update(f"{place} {path.stat().st_mode:o} ".encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
+                found.update(f"{place} {path.stat().st_mode:o} ".encode())
+                found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()[:12]
 
 
 def _server_image(variable: str, usual: str, stand_in: str) -> str:
