@@ -1,11 +1,14 @@
 """A database with the chassis' tables, and the house that is served from it."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlmodel import SQLModel
 
+from services.chassis.tests.integration.place import PATIENCE, ROOT, House
 from services.chassis.tests.integration.served import ISSUER, Served, publication, serving
 from tulou_chassis import tables
 from tulou_chassis.db import Database
@@ -74,3 +77,20 @@ async def house(url: str, database: Database, issuer: Path) -> AsyncIterator[Ser
     )
     async with serving(settings, database, (issuer / "issuer.pem").read_bytes()) as served:
         yield served
+
+
+@pytest.fixture
+def place(tmp_path: Path, issuer: Path) -> Iterator[House]:
+    """A place to serve the house from, with a database in a file."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TULOU_")}
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "TULOU_DATABASE_URL": f"sqlite:///{tmp_path}/{{service}}.db",
+        "TULOU_OIDC_ISSUER": ISSUER,
+        "TULOU_OIDC_JWKS": str(issuer / "jwks.json"),
+        "TULOU_KEYRING_FILE": str(tmp_path / "keyring.json"),
+        "TULOU_DRAIN_SECONDS": str(PATIENCE * 2),
+    }
+    create_keyring(tmp_path / "keyring.json")
+    with closing(House(tmp_path, others | own)) as found:
+        yield found

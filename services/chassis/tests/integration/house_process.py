@@ -1,10 +1,12 @@
 """A process that serves the house: `python -m services.chassis.tests.integration.house_process`.
 
 `Echo` answers with its text. Where the text is a port of this machine, it connects to it first and waits until that
-connection is ended: a call takes as long as whoever asks wants it to.
+connection is ended: a call takes as long as whoever asks wants it to. With "stuck" before the port nothing else runs
+meanwhile.
 """
 
 import asyncio
+import socket
 from typing import Any
 
 import grpc
@@ -19,7 +21,10 @@ from tulou_chassis.settings import Settings, read_settings
 
 async def echo(request: Any, _: Any) -> Any:
     """The RPC."""
-    if request.text:
+    if request.text.startswith("stuck"):
+        with socket.create_connection(("127.0.0.1", int(request.text[5:]))) as connection:
+            connection.recv(1)
+    elif request.text:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(request.text))
         await reader.read()
         writer.close()

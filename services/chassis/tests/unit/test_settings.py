@@ -161,3 +161,33 @@ def test_calendar_files_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch, 
         path.write_text("{}")
     monkeypatch.setenv("TULOU_CALENDAR_FILES", ",".join(map(str, files)))
     assert read_settings(Settings).calendar_files == files
+
+
+def test_a_database_url_may_say_how_to_connect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    said = f"sslmode=verify-full&sslrootcert={tmp_path}/ca.pem&connect_timeout=3&application_name=a&tcp_user_timeout=9"
+    monkeypatch.setenv("TULOU_DATABASE_URL", f"postgresql://user@db.test/{{service}}?{said}")
+    assert read_settings(Settings).database_url.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("TULOU_DATABASE_URL", "postgresql://u:hunter2@db/a?sslmode=require&pool=3", "says pool, which is not one of"),
+        (
+            "TULOU_DATABASE_URL",
+            "postgresql://u:hunter2@db/a?sslrootcert=/no/ca",
+            "says sslrootcert=/no/ca, which is no",
+        ),
+        ("TULOU_AMQP_URI", "amqps://u:hunter2@mq/?verify=verify_none", "says verify, which is not one of cacertfile"),
+        ("TULOU_AMQP_URI", "amqps://u:hunter2@mq/?cacertfile=/no/ca", "says cacertfile=/no/ca, which is not a file"),
+        ("TULOU_DRAIN_DELAY", "61", "Input should be less than or equal to 60"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    [line] = complaints()
+    assert line.startswith(f"{variable}: {complaint}")
+    assert "hunter2" not in line
