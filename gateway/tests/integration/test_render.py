@@ -61,6 +61,16 @@ def test_everything_that_a_cluster_gives(tmp_path):
     }
     assert clusters["jwks"]["transport_socket"]["typed_config"]["sni"] == "id.city.example"
     assert "transport_socket" not in clusters["otlp"]
+    (check,) = clusters["credit"]["health_checks"]
+    assert check["grpc_health_check"]["service_name"] in API.services
+    assert clusters["portal"]["health_checks"][0]["http_health_check"] == {"path": "/healthz"}
+    assert "health_checks" not in clusters["jwks"]
+
+
+def test_an_address_stands_for_one_instance_which_is_not_checked(tmp_path, issuer):
+    jwks = ("--jwks", str(issuer.folder / "jwks.json"))
+    _, clusters = rendered(tmp_path, *jwks, *at(50051), "--portal", "[::1]:8081")
+    assert all("health_checks" not in cluster and "dns_refresh_rate" not in cluster for cluster in clusters.values())
 
 
 @pytest.mark.parametrize(
