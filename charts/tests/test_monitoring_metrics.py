@@ -84,7 +84,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         assert day.returncode == 0, day.stdout
         _upload_what_is_no_file_of_rows(city)
         (folder / "rules.yaml").write_text(
-            yaml.safe_dump({"groups": [group | {"interval": "1s"} for group in groups()]}, allow_unicode=True)
+            yaml.safe_dump({"groups": [group | {"interval": "2s"} for group in groups()]}, allow_unicode=True)
         )
         (folder / "config.yaml").write_text(yaml.safe_dump(_configuration(city)))
         with socket.socket() as probe:
@@ -99,7 +99,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         ):
             found = Prometheus(api)
             try:
-                eventually(lambda: _has_settled(found), seconds=60)
+                eventually(lambda: _has_settled(found), seconds=200)
                 yield found
             finally:
                 process.terminate()
@@ -126,7 +126,7 @@ def _configuration(city: City) -> dict[str, Any]:
     ]
     (endpoint,) = manifests("ServiceMonitor")[0]["spec"]["endpoints"]
     return {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "5s", "scrape_timeout": "5s"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": [
             {
