@@ -67,10 +67,10 @@ backup() { # FOLDER SERVICE…
 
 restored() { # SERVICE
   # Whoever held a lease is gone. Events wait until all who listen have their queues in the empty broker.
-  query "$1" "DELETE FROM lease"
+  query "$1" "UPDATE lease SET expires_at = now()"
   hold "$1" restore '1 day'
   # What came after the backup was told with positions, and given numbers, that must not be used for anything else.
-  query "$1" "UPDATE outbox SET position = position + 1000000000 WHERE position = (SELECT max(position) FROM outbox)"
+  query "$1" "UPDATE outbox SET position = position + 10000000 WHERE position = (SELECT max(position) FROM outbox)"
   if [ -n "$(query "$1" "SELECT to_regclass('counter')")" ]; then
     query "$1" "UPDATE counter SET value = value + 10000"
   fi
