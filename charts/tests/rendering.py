@@ -25,7 +25,7 @@ PROFILES: Final = {
 def run(helm: str, command: str, *arguments: str, release: str = RELEASE) -> subprocess.CompletedProcess[str]:
     """Runs a command of Helm's on the chart; the caller looks at how it ended."""
     name = [] if command == "lint" else [release]
-    return subprocess.run([helm, command, *name, str(CHART), *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run([helm, command, *name, str(CHART), *arguments], capture_output=True, text=True, timeout=300)
 
 
 def render(helm: str, arguments: tuple[str, ...]) -> str:
