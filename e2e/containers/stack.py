@@ -121,7 +121,8 @@ def running_containers(port: int) -> Iterator[Containers]:
             images=built,
         )
         prepare.make_folders_and_keys(city)
-        mount(city, "jwks.json", "keyring.json")
+        mount(city, "keyring.json")
+        publish(city, json.loads((var / "secrets/jwks.json").read_text()))
         variables = {
             "RUN": os.environ[OWNER],
             "SERVICES": " ".join(service.name for service in SERVICES),
@@ -131,6 +132,7 @@ def running_containers(port: int) -> Iterator[Containers]:
             "POSTGRES_IMAGE": built.postgres,
             "RABBITMQ_IMAGE": built.rabbitmq,
             "SECRETS": str(var / "mounted"),
+            "PUBLISHED": str(var / "published"),
             "ISSUER": ISSUER,
             "AUDIENCE": AUDIENCE,
             "PORT": str(port),
@@ -152,16 +154,24 @@ def running_containers(port: int) -> Iterator[Containers]:
         assert not found, f"numbers of persons in clear: {found}"
 
 
-def mount(city: City, *secret_files: str) -> None:
-    """Puts secrets where the containers read them, each in one move, readable for their user."""
-    folder = city.var / "mounted"
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o755)
-    for name in secret_files:
-        draft = folder / f"{name}.new"
-        draft.write_bytes((city.var / "secrets" / name).read_bytes())
-        draft.chmod(0o444)
-        draft.replace(folder / name)
+def mount(city: City, secret: str) -> None:
+    """Puts a secret where the containers read it."""
+    _put(city.var / "mounted" / secret, (city.var / "secrets" / secret).read_bytes())
+
+
+def publish(city: City, jwks: dict[str, Any]) -> None:
+    """Makes these the keys that the issuer tells."""
+    _put(city.var / "published/jwks.json", json.dumps(jwks).encode())
+
+
+def _put(path: Path, content: bytes) -> None:
+    """In one move, and readable for the containers' user; `var` itself is nobody else's."""
+    path.parent.mkdir(exist_ok=True)
+    path.parent.chmod(0o755)
+    draft = path.with_suffix(".new")
+    draft.write_bytes(content)
+    draft.chmod(0o444)
+    draft.replace(path)
 
 
 def _keep_logs(city: Containers) -> None:
