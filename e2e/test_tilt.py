@@ -17,9 +17,9 @@ from starlark import StarlarkError
 from e2e.eventually import eventually
 from e2e.providers import tools
 from e2e.tilt import Build, Manifest, Tilt
-from tulou_city.layout import ROOT
+from tulou_city.layout import ISSUER, ROOT
 from tulou_city.services import SERVICES
-from tulou_gateway import openapi
+from tulou_gateway import openapi, portal
 from tulou_gateway.descriptors import load
 
 NAMES: Final = [service.name for service in SERVICES]
@@ -119,6 +119,18 @@ def test_servers_and_workers_alone_may_be_written_into(tilt: Tilt) -> None:
                 assert security["readOnlyRootFilesystem"] is read_only, name
                 assert security["runAsNonRoot"] is read_only, name
                 assert not security["allowPrivilegeEscalation"], name
+
+
+def test_the_portal_keeps_traces_and_signs_tokens_with_what_is_mounted(tilt: Tilt) -> None:
+    [[_, pod]] = pods(tilt, "portal")
+    [container] = pod["containers"]
+    given = portal.parser().parse_args(container["args"][1:])
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {str(given.traces.parent), str(given.signing_key.parent)} <= mounted
+    config = {each["metadata"]["name"]: each["data"] for each in tilt.manifests if each["kind"] == "ConfigMap"}
+    settings = config["tulou-approval"]
+    assert settings["TULOU_OTLP_ENDPOINT"] == f"http://tulou-portal:{given.port}"
+    assert settings["TULOU_OIDC_ISSUER"] == given.issuer == ISSUER
 
 
 @pytest.mark.parametrize("name", NAMES)
