@@ -44,7 +44,9 @@ purge bash coreutils dpkg findutils grep gzip hostname mawk sed tar \
     libacl1 libattr1 libgmp10 libmd0 libpcre2-8-0 libselinux1 libzstd1
 rm -rf "$root"/etc/pam.d
 (cd "$root"/usr/lib/python3.* && rm -rf distutils lib2to3 pydoc_data test __pycache__/pydoc.* __pycache__/turtle.*)
-chroot "$root" /usr/bin/busybox --install -s'
+chroot "$root" /usr/bin/busybox --install -s
+# Has not the options of the real one, for which callers take it; they know how to do without.
+rm "$root"/usr/bin/setpriv'
 
 [ "$ENGINE" != podman ] || format=--format=docker # the OCI format has no HEALTHCHECK
 root "$REGISTRY/base" python3-minimal,python3-venv,ca-certificates,libstdc++6,tzdata,busybox \

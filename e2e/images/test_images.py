@@ -181,7 +181,8 @@ def test_the_gateway_turns_healthy_and_ends_cleanly(built: Images, secrets: Path
     script = (
         "tulou render --out /tmp/envoy --address 0.0.0.0 --port 8080 --admin-port 8082 --issuer https://id.example"
         " --audience tulou --jwks /etc/tulou/jwks.json"
-        f" {' '.join(f'--service {name}={name}:50051' for name in NAMES)} && exec tulou run --dir /tmp/envoy --admin-port 8082"
+        f" {' '.join(f'--service {name}={name}:50051' for name in NAMES)}"
+        " && exec tulou run --dir /tmp/envoy --admin-port 8082"
     )
     with started(f"{built.registry}/gateway:{built.version}", "-c", script, options=options) as container:
         wait_until_healthy(container)
