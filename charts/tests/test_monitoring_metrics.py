@@ -226,8 +226,10 @@ def test_every_legend_names_labels_that_its_series_have(prometheus: Prometheus) 
 
 
 def test_the_city_raises_the_alert_for_what_went_wrong_in_it_and_no_other(prometheus: Prometheus) -> None:
-    raised = {(found["metric"]["alertname"], found["metric"]["component"]) for found in prometheus.query("ALERTS")}
-    assert raised == {("TulouImportsFail", "credit")}
+    def raised() -> set[tuple[str, str]]:
+        return {(found["metric"]["alertname"], found["metric"]["component"]) for found in prometheus.query("ALERTS")}
+
+    assert eventually(raised) == {("TulouImportsFail", "credit")}
 
 
 def test_monitors_give_every_series_the_labels_that_alerts_go_by() -> None:
