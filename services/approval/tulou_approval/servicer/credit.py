@@ -20,7 +20,10 @@ from tulou_chassis.calls import CURRENT
 # For all calls and all their attempts together: someone at a window is waiting.
 SECONDS: Final = 1.0
 SERVICE: Final = credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"].full_name
-RETRY: Final = {
+CHANNEL: Final = {
+    # One call to one server, the next to another, and none to a server that says that it ends.
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": SERVICE},
     "methodConfig": [
         {
             "name": [{"service": SERVICE}],
@@ -44,9 +47,12 @@ class CreditDesk:
 
     def __init__(self, address: str) -> None:
         options = [
-            ("grpc.service_config", json.dumps(RETRY)),
+            ("grpc.service_config", json.dumps(CHANNEL)),
             # By itself gRPC would look for a server that was away only every two minutes.
             ("grpc.max_reconnect_backoff_ms", 2_000),
+            # A server whose host is gone does not say so.
+            ("grpc.keepalive_time_ms", 20_000),
+            ("grpc.keepalive_timeout_ms", 5_000),
         ]
         self._stub: Any = credit_service_pb2_grpc.CreditServiceStub(grpc.aio.insecure_channel(address, options=options))
 

@@ -55,12 +55,15 @@ class Host:
         return AmqpBus(self.amqp_uri) if self.amqp_uri else self.local_bus
 
     def checks(self) -> probes.Checks:
-        """For each service whether its database answers, has a schema to work on, and its relay goes round."""
+        """For each service whether its database answers and has a schema to work on, whether its relay goes round, and
+        whether what others publish has waited for it ever since; that stays so when the broker goes away.
+        """
         return {
             name: {
                 "database": condition.database,
                 "schema": condition.schema,
                 "relay": name in self.relays and self.relays[name].alive,
+                "subscribed": name not in self.unsubscribed,
             }
             for name, condition in self.conditions.items()
         }

@@ -88,7 +88,10 @@ def test_what_waits_is_told_by_every_worker_also_while_the_broker_cannot_be_reac
             r'tulou_broker_connected\{.*"taker"} 0\.0',
         ):
             cluster.wait(told, lambda worker=worker, told=told: re.search(told, worker.get("/metrics").text))
-        assert worker.get("/readyz").status_code == 200
+        # What others publish would not wait for this one.
+        assert worker.get("/readyz").status_code == 503
+        checks = {"database": True, "schema": True, "relay": True, "subscribed": False}
+        assert worker.get("/readyz").json() == {"maker": checks, "taker": checks}
 
 
 def test_a_worker_waits_for_the_schema_that_it_needs_and_works_on_a_newer_one(home: Home) -> None:
@@ -98,7 +101,8 @@ def test_a_worker_waits_for_the_schema_that_it_needs_and_works_on_a_newer_one(ho
     home.wait("the worker's word", lambda: "schema_behind" in home.logs())
     home.wait("the checks", lambda: worker.get("/readyz").json().get("maker", {}).get("schema"))
     assert worker.get("/readyz").status_code == 503
-    assert worker.get("/readyz").json()["taker"] == {"database": True, "schema": False, "relay": False}
+    checks = {"database": True, "schema": False, "relay": False, "subscribed": False}
+    assert worker.get("/readyz").json()["taker"] == checks
     assert worker.get("/livez").status_code == 200
     assert home.noted() == []
     assert '"working"' not in home.logs()
@@ -119,7 +123,7 @@ def test_a_worker_that_waits_for_its_schema_ends_when_it_is_told_to(machine: Hom
 def test_a_path_that_is_neither_metrics_nor_health_is_not_found(machine: Home) -> None:
     worker = machine.start()
     machine.wait("the worker", lambda: worker.get("/healthz").status_code == 200)
-    good = {"database": True, "schema": True, "relay": True}
+    good = {"database": True, "schema": True, "relay": True, "subscribed": True}
     assert worker.get("/healthz").json() == worker.get("/readyz").json() == {"maker": good, "taker": good}
     assert worker.get("/secrets").status_code == 404
 
