@@ -99,13 +99,18 @@ def answer_for(error: Exception, answers: Mapping[type[Exception], Answer]) -> A
     if isinstance(error, Refusal):
         return error.answer
     # A connection that broke in the middle is the database's fault, whatever class the driver chose for it.
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or _cannot_now(error)):
         return UNAVAILABLE
     for table in (answers, COMMON_ANSWERS):
         for kind, answer in table.items():
             if isinstance(error, kind):
                 return answer
     return INTERNAL
+
+
+def _cannot_now(error: DBAPIError) -> bool:
+    """Whether PostgreSQL says that it lacks disk, memory or connections (class 53), or is being stopped (57P)."""
+    return (getattr(error.orig, "sqlstate", None) or "").startswith(("53", "57P"))
 
 
 def status_for(error: Exception, answer: Answer, *, locale: str, trace_id: str) -> Status:

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage
 from google.rpc.status_pb2 import Status
+from psycopg.errors import AdminShutdown, DiskFull, UndefinedTable
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
@@ -95,6 +96,9 @@ def dbapi(kind: type[DBAPIError], *, broken: bool = False) -> DBAPIError:
         (dbapi(OperationalError), UNAVAILABLE),
         (dbapi(InterfaceError), UNAVAILABLE),
         (ConnectionResetError(), UNAVAILABLE),
+        (DBAPIError("INSERT", {}, DiskFull()), UNAVAILABLE),
+        (DBAPIError("SELECT", {}, AdminShutdown()), UNAVAILABLE),
+        (DBAPIError("SELECT", {}, UndefinedTable()), INTERNAL),
         (dbapi(IntegrityError), INTERNAL),
         (OSError(), INTERNAL),
         (KeyError("door"), INTERNAL),
