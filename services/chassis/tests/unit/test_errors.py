@@ -96,9 +96,6 @@ def dbapi(kind: type[DBAPIError], *, broken: bool = False) -> DBAPIError:
         (dbapi(OperationalError), UNAVAILABLE),
         (dbapi(InterfaceError), UNAVAILABLE),
         (ConnectionResetError(), UNAVAILABLE),
-        (DBAPIError("INSERT", {}, DiskFull()), UNAVAILABLE),
-        (DBAPIError("SELECT", {}, AdminShutdown()), UNAVAILABLE),
-        (DBAPIError("SELECT", {}, UndefinedTable()), INTERNAL),
         (dbapi(IntegrityError), INTERNAL),
         (OSError(), INTERNAL),
         (KeyError("door"), INTERNAL),
@@ -107,6 +104,13 @@ def dbapi(kind: type[DBAPIError], *, broken: bool = False) -> DBAPIError:
 )
 def test_a_common_exception_has_its_answer(error: Exception, expected: Answer) -> None:
     assert answer_for(error, ANSWERS) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [(DiskFull, UNAVAILABLE), (AdminShutdown, UNAVAILABLE), (UndefinedTable, INTERNAL)]
+)
+def test_a_database_that_cannot_now_may_be_asked_again(state: type[Exception], expected: Answer) -> None:
+    assert answer_for(DBAPIError("INSERT", {}, state()), ANSWERS) is expected
 
 
 def test_the_most_specific_answer_of_the_service_is_taken() -> None:
