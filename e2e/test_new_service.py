@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -83,17 +84,21 @@ def packages(root: Path) -> str:
 
 def run(root: Path, *arguments: str, **environment: str) -> str:
     """What a command of this environment's Python prints in the copy. Fails where the command does."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": packages(root)} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, f"{arguments}: {done.stdout[-6000:]}"
-    return done.stdout
+    # Not a pipe: a process that the command leaves behind would hold its end open.
+    with tempfile.TemporaryFile("w+") as told:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": packages(root)} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            timeout=500,
+        )
+        told.seek(0)
+        output = told.read()
+    assert done.returncode == 0, f"{arguments}: {output[-6000:]}"
+    return output
 
 
 @pytest.fixture(scope="module")
