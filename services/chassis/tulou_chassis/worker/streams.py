@@ -78,7 +78,12 @@ class StreamReader(ConsumerMixin):
             connection.ensure_connection(
                 self.on_connection_error, interval_start=1, interval_step=1, interval_max=RECONNECT_SECONDS
             )
-            yield connection
+            try:
+                yield connection
+            except BROKER_ERRORS:
+                # Without a word more: kombu would wait for an answer to it, for ever where none comes.
+                connection.collect()
+                raise
 
     def on_consume_ready(self, *_: object, **__: object) -> None:
         """The queues are there: from now on events wait in them."""

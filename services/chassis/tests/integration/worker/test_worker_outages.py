@@ -42,6 +42,26 @@ def test_what_is_published_while_the_broker_is_away_arrives_when_it_is_back(clus
     proxy.cut()
 
 
+def test_a_broker_that_hangs_is_given_up_and_found_again(cluster: Home) -> None:
+    uri = urlsplit(cluster.environment["TULOU_AMQP_URI"])
+    assert uri.hostname
+    assert uri.port
+    proxy = Proxy(uri.hostname, uri.port)
+    through = uri._replace(netloc=f"{uri.username}:{uri.password}@127.0.0.1:{proxy.port}")
+    cluster.environment["TULOU_AMQP_URI"] = through.geturl()
+    cluster.start()
+    emit(cluster, 0, 50)
+    cluster.wait("the first events", lambda: len(cluster.noted()) == 50)
+
+    # Connections stay, and nothing comes over them any more: neither words nor their end.
+    proxy.freeze()
+    emit(cluster, 50, 100)
+
+    cluster.wait("all events", lambda: len(cluster.noted()) >= 100)
+    assert by_subject(cluster.noted()) == expected(100)
+    proxy.cut()
+
+
 def test_while_the_database_is_away_nothing_is_given_up_and_the_worker_says_that_it_is_not_well(
     cluster: Home, postgres_admin_url: str
 ) -> None:

@@ -83,7 +83,8 @@ def test_what_is_to_go_out_again_goes_out_although_the_worker_is_killed(home: Ho
 
     home.start()
     home.wait("the events again", lambda: len(home.noted()) >= 20 and all_published(home))
-    assert numbers(home) == list(range(20))
+    # What the killed worker had not acknowledged yet comes from the broker, before what goes out again.
+    assert sorted(numbers(home)) == list(range(20))
 
 
 def test_what_a_lost_broker_held_arrives(cluster: Home) -> None:
