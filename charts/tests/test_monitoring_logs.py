@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ SPREAD: Final = {
 }
 
 
+@cache
 def logged() -> dict[str, tuple[set[str], set[str]]]:
     """The levels and fields of every event in the code."""
     found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
