@@ -35,7 +35,7 @@ CHANNEL: Final = {
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
         }
-    ]
+    ],
 }
 log = structlog.get_logger()
 tracer = trace.get_tracer("tulou_approval")
