@@ -38,11 +38,16 @@ class DiskBlobs:
             return sha256
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{uuid.uuid4()}")
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError:
+            # On a full disk it would stay in everyone's way.
+            draft.unlink(missing_ok=True)
+            raise
         return sha256
 
     def read(self, sha256: str, *, chunk: int) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """The one place where exceptions become gRPC statuses. What has no rule here becomes INTERNAL with fixed words."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -99,7 +100,9 @@ def answer_for(error: Exception, answers: Mapping[type[Exception], Answer]) -> A
     if isinstance(error, Refusal):
         return error.answer
     # A connection that broke in the middle is the database's fault, whatever class the driver chose for it.
-    if isinstance(error, DBAPIError) and (error.connection_invalidated or _cannot_now(error)):
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return UNAVAILABLE
+    if _cannot_now(error):
         return UNAVAILABLE
     for table in (answers, COMMON_ANSWERS):
         for kind, answer in table.items():
@@ -108,9 +111,11 @@ def answer_for(error: Exception, answers: Mapping[type[Exception], Answer]) -> A
     return INTERNAL
 
 
-def _cannot_now(error: DBAPIError) -> bool:
-    """Whether PostgreSQL says that it lacks disk, memory or connections (class 53), or is being stopped (57P)."""
-    return (getattr(error.orig, "sqlstate", None) or "").startswith(("53", "57P"))
+def _cannot_now(error: Exception) -> bool:
+    """Whether a disk is full, or PostgreSQL lacks disk, memory or connections (class 53) or is being stopped (57P)."""
+    if isinstance(error, DBAPIError):
+        return (getattr(error.orig, "sqlstate", None) or "").startswith(("53", "57P"))
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def status_for(error: Exception, answer: Answer, *, locale: str, trace_id: str) -> Status:

@@ -1,6 +1,8 @@
 """Content on disk under its SHA-256."""
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,13 @@ def test_what_is_put_twice_is_kept_once(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BlobMissing, match="0" * 64):
         next(DiskBlobs(tmp_path).read("0" * 64, chunk=1))
+
+
+def test_a_full_disk_is_not_left_fuller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        DiskBlobs(tmp_path).put(b"too much")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

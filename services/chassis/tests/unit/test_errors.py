@@ -1,5 +1,6 @@
 """Which answer an exception gets, and what of it a caller is told."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,6 +112,10 @@ def test_a_common_exception_has_its_answer(error: Exception, expected: Answer) -
 )
 def test_a_database_that_cannot_now_may_be_asked_again(state: type[Exception], expected: Answer) -> None:
     assert answer_for(DBAPIError("INSERT", {}, state()), ANSWERS) is expected
+
+
+def test_a_full_disk_may_be_asked_again() -> None:
+    assert answer_for(OSError(errno.ENOSPC, "No space left on device"), ANSWERS) is UNAVAILABLE
 
 
 def test_the_most_specific_answer_of_the_service_is_taken() -> None:
