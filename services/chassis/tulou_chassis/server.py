@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -35,6 +36,7 @@ MAX_METADATA: Final = 16 * 1024
 CONCURRENT_CALLS: Final = 1_000
 # For answers that are on their way when the last call has ended.
 LAST_WORDS_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 3.0
 log = structlog.get_logger()
 
 
@@ -233,5 +235,8 @@ async def _serve(service: Service, settings: Settings) -> None:
     await server.stop(min(LAST_WORDS_SECONDS, settings.drain_seconds))
     await stopping
     web.shutdown()
-    await database.close()
+    # A database that does not answer is left without a word.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await database.close()
     log.info("stopped")

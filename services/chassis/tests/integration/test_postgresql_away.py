@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,10 +16,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from e2e.eventually import eventually
 from e2e.providers.kinds import Unavailable
 from e2e.providers.packages import postgresql
 from e2e.providers.servers import FOLDER, lacking
 from services.chassis.tests.integration.certificates import make_certificates
+from services.chassis.tests.integration.place import PATIENCE, House
 from services.chassis.tests.integration.served import publication
 from services.chassis.tests.integration.worker.notes import MIGRATIONS
 from services.chassis.tests.integration.worker.proxy import Proxy
@@ -155,7 +158,7 @@ async def test_a_server_that_was_replaced_while_connections_hung_is_found(url: s
         for ask in (database.read, database.write, database.look):
             # Each connection that hangs costs one call, in the order in which they come out of the pool.
             assert 1 <= [await answered(ask) for _ in range(5)].count(False) <= 2
-    proxy.cut()
+        proxy.cut()
 
 
 def test_a_worker_does_not_wait_for_ever_for_a_server_that_is_stopped(
@@ -171,3 +174,14 @@ def test_a_worker_does_not_wait_for_ever_for_a_server_that_is_stopped(
         sync.write(told)
     assert sync.write(told)[0] in {True, False}
     sync.close()
+
+
+def test_a_server_process_ends_in_order_while_its_database_is_stopped(url: str, folder: Path, place: House) -> None:
+    place.environment["TULOU_DATABASE_URL"] = url
+    place.environment["TULOU_DRAIN_SECONDS"] = "1"
+    process = place.start()
+    with stopped(folder):
+        eventually(lambda: not place.ready()["database"], seconds=PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    assert '"stopped"' in place.log

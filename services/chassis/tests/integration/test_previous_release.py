@@ -25,6 +25,8 @@ ITS_TESTS: Final = {
     "approval": ["test_journeys.py", "test_timers.py"],
     "credit": ["test_records.py", "test_edge_lists.py"],
 }
+# One among them compares the schema with its own models, and now finds more.
+OTHERS: Final = ("-k", "not tables_are_those_of_the_models")
 HARMLESS: Final = (
     r"CREATE TABLE ",
     r"CREATE INDEX ",
@@ -135,7 +137,7 @@ def test_the_previous_release_passes_its_own_tests_on_the_new_schema(service: st
     # The run's own servers are found by the environment.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *OTHERS, *tests],
         cwd=previous,
         env=environment | {"PYTHONPATH": os.pathsep.join(map(str, packages))},
         stdout=subprocess.PIPE,

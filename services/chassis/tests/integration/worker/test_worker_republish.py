@@ -97,7 +97,9 @@ def test_what_a_lost_broker_held_arrives(cluster: Home) -> None:
     cluster.wait("the broker's word", lambda: all_published(cluster))
     with Connection(cluster.environment["TULOU_AMQP_URI"]) as broker:  # type: ignore[no-untyped-call]
         broker.channel().queue_delete("tulou.taker.maker")
-    cluster.start("Taker")
+    taker = cluster.start("Taker")
+    # Before, its queue may not be there.
+    cluster.wait("the subscriber", lambda: taker.get("/readyz").status_code == 200)
 
     republish(cluster, after=0)
 
