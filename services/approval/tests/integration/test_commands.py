@@ -264,6 +264,17 @@ def test_dead_letters_are_listed_shown_and_asked_for_again(office: Office, capsy
             commands.dead_letters(office.settings, verb, 999)
 
 
+def test_events_are_published_again_from_a_time_or_a_position(settings: ApprovalSettings) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tulou_approval", "events", "republish", *words]
+        return subprocess.run(command, env=environment(settings), capture_output=True, text=True, check=False)
+
+    for words in (["--after", "0"], ["--since", "2026-03-01T08:00+08:00"]):
+        done = run(*words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("approval: ")
+
+
 def test_migrations_that_start_at_once_wait_for_one_another(
     settings: ApprovalSettings, postgres_admin_url: str
 ) -> None:

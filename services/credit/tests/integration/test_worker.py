@@ -80,6 +80,12 @@ class House:
         children = psutil.Process(self.workers[-1].pid).children()
         return next((child for child in children if "run" in child.cmdline()), None)
 
+    def metric(self, name: str, state: str) -> float | None:
+        """What the newest worker tells of imports in the state."""
+        lines = httpx.get(f"http://{self.address}/metrics", timeout=PATIENCE).text.splitlines()
+        told = [line for line in lines if line.startswith(f"{name}{{") and f'service="credit",state="{state}"' in line]
+        return float(told[0].rpartition(" ")[2]) if told else None
+
     def wait(self, what: str, condition: Callable[[], object]) -> None:
         end = time.monotonic() + PATIENCE
         while not condition():
@@ -126,6 +132,9 @@ def test_an_import_runs_in_the_trace_of_who_began_it_while_the_worker_goes_on(ho
     told = home.database.read(lambda session: session.exec(select(OutboxEvent.traceparent)).all())
     # The events have the trace's id, and are not shown in it: no trace holds a span for every row of a file.
     assert {(each[:35], each[-2:]) for each in told} == {(f"00-{TRACE:032x}", "00")}
+    home.wait("the count", lambda: home.metric("tulou_imports_ended_total", "done") == 1)
+    home.wait("no more imports", lambda: home.metric("tulou_imports", "running") == 0)
+    assert home.metric("tulou_imports", "queued") == 0
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(PATIENCE) == 0
     assert '"import_ran"' in (home.folder / "log").read_text()
@@ -140,6 +149,8 @@ def test_a_process_that_is_killed_is_followed_at_once(home: House) -> None:
     runner.kill()
     psutil.wait_procs([runner])
     killed, done = time.monotonic(), home.get(import_id).rows_done
+    home.wait("the count", lambda: home.metric("tulou_imports_ended_total", "broke_off") == 1)
+    home.wait("the import in the metrics", lambda: home.metric("tulou_imports", "running") == 1)
     home.wait("further rows", lambda: home.get(import_id).rows_done > done)
     # Nobody waited for the lease of the dead.
     assert time.monotonic() - killed < imports.LEASE_SECONDS / 2
