@@ -42,10 +42,12 @@ def last_position(session: Session) -> int:
 
 def last_published(session: Session) -> int:
     """The position up to which everything was published, and nothing is to be published again."""
+    # Looked up first: what is placed and published while this runs may be taken for waiting, never the other way round.
+    last = last_position(session)
     # Through OFFSET 0, else PostgreSQL may walk along all positions to the first that is not published.
     waiting = select(_OUTBOX.c.position).where(_OUTBOX.c.published_at.is_(None)).offset(0).subquery()
     first = session.connection().execute(select(func.min(waiting.c.position))).scalar()
-    return last_position(session) if first is None else first - 1
+    return last if first is None else first - 1
 
 
 def waiting(session: Session) -> tuple[int, datetime | None]:

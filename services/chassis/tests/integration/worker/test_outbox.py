@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.wrappers_pb2 import StringValue
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -44,6 +45,35 @@ def test_rows_get_positions_without_gaps_in_the_order_of_their_ids(database: Syn
     assert positions(database) == [1, 2, None, None, None]
     assert place(database) == 5
     assert positions(database) == [1, 2, 3, 4, 5]
+
+
+def test_publishing_goes_on_behind_what_is_published_without_a_gap(database: SyncDatabase) -> None:
+    assert database.read(outbox.last_published) == 0
+    fill(database, 6)
+    assert database.read(outbox.last_published) == 0
+    place(database, limit=5)
+    assert database.read(outbox.last_published) == 0
+    mark(database, after=0, upto=5)
+    assert database.read(outbox.last_published) == 5
+    database.write(lambda session: outbox.unpublish(session, after=2, upto=4))
+    assert database.read(outbox.last_published) == 2
+    assert database.read(outbox.waiting)[0] == 3
+
+
+def test_what_is_placed_while_the_place_is_looked_up_is_not_stepped_over(database: SyncDatabase) -> None:
+    fill(database, 3)
+    with database.engine.connect() as connection, Session(connection) as session:
+        asked: list[str] = []
+
+        @event.listens_for(connection, "before_cursor_execute")
+        def _place_in_between(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            asked.append(statement)
+            if len(asked) == 2:
+                place(database)
+
+        assert outbox.last_published(session) == 0
+    assert len(asked) == 2
+    assert positions(database) == [1, 2, 3]
 
 
 def test_a_row_whose_transaction_was_slow_comes_behind_those_already_placed(database: SyncDatabase) -> None:
