@@ -78,7 +78,8 @@ def images() -> Images:
     where they give nothing the stand-ins. Where there is no engine, the asking test ends there.
     """
     server("engine")
-    registry = os.environ.get("REGISTRY", "tulou")
+    # Under make the variable is there, and may be empty.
+    registry = os.environ.get("REGISTRY") or "tulou"
     found = Images(
         registry=registry,
         version=f"e2e-{digest()}",
