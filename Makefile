@@ -36,11 +36,11 @@ token: $(VENV)/run ## Print a token: make token ROLE=clerk ORG=SCJG REGION=3506 
 demo: $(VENV)/run ## Play one applicant's and one department's day against the running city
 	@$(BIN)/python -m tulou_city demo
 
-test: $(VENV)/dev ## Run every test; ARGS="-k clock" narrows them
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev ## Run every test that needs no containers; ARGS="-k clock" narrows them
+	@$(BIN)/python -m pytest -m "not containers" $(ARGS)
 
-e2e: $(VENV)/dev ## Run the end-to-end tests, on processes and on containers, and say how long each took
-	@$(BIN)/python -m pytest e2e --durations=40 --durations-min=5 $(ARGS)
+e2e: $(VENV)/dev ## Build the images, play the journeys on containers and break what they need
+	@$(BIN)/python -m pytest e2e -m containers --durations=40 --durations-min=5 $(ARGS)
 
 lint: $(VENV)/dev ## Check style, types, imports between packages, and the protos
 	$(BIN)/ruff check .

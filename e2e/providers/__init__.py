@@ -36,6 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[OWNER] = str(os.getpid())
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what runs on a container engine and its images, so that it can be asked for, or left out, together."""
+    for item in items:
+        if re.search(r"^e2e/(containers|images|kube)/|\[.*\bcontainers-", item.nodeid):
+            item.add_marker("containers")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Ends what was started, in the process that made the folder."""
