@@ -31,7 +31,8 @@ def up(city: City, *, detach: bool) -> None:
         out.print(f"The city in {city.var} runs already; make stop ends it.\n")
         show(city)
         return
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: who is started in the background of a script does not hear it else.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     try:
