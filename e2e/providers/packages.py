@@ -1,5 +1,6 @@
 """PostgreSQL and RabbitMQ from Debian's packages, on ports and in a folder of their own."""
 
+import fcntl
 import os
 import pwd
 import secrets
@@ -20,6 +21,7 @@ from e2e.providers.kinds import Server, Unavailable
 
 START_SECONDS = 90
 POLICY = Path("/usr/sbin/policy-rc.d")
+INSTALLING = Path("/run/lock/tulou-installing")
 
 
 @contextmanager
@@ -112,7 +114,11 @@ def installed(name: str, *, package: str, folders: str) -> Path:
     """The program, installed from its Debian package where it is missing and can be. Raises Unavailable."""
     found = _find(name, folders)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install(package)
+        # Two processes of one run may ask at once, and apt gives up where another one holds its lists.
+        with INSTALLING.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _find(name, folders) is None:
+                _install(package)
         found = _find(name, folders)
     if found is None:
         raise Unavailable(f"{name} is not installed (as root on Debian it would be)")
