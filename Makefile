@@ -12,7 +12,6 @@ UV_LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes
   --custom-compile-command "make lock" $(foreach name,protos civics chassis gateway,--no-emit-package tulou-$(name)) \
   pyproject.toml $(MEMBERS:=/pyproject.toml)
 SERVICES ?= $(patsubst services/%/migrations,%,$(wildcard services/*/migrations))
-export PORT VAR DATABASE_URL AMQP_URI ENGINE REGISTRY BASE VERSION SUITE DEBIAN_MIRROR
 
 .DEFAULT_GOAL := help
 .PHONY: help up stop status token demo test e2e lint bench lock clean base wheels images FORCE
