@@ -36,10 +36,12 @@ class Containers(City):
 
     command: tuple[str, ...]
     images: Images
+    variables: dict[str, str]
 
     def compose(self, *arguments: str, **variables: str) -> None:
-        """Runs Compose with other variables than the city was started with. Raises CalledProcessError."""
-        _run([*self.command, *arguments], os.environ | variables)
+        """Runs Compose with other variables than the city was started with. Raises AssertionError with its words."""
+        # Not by its file of variables alone: what happens to be in the environment, like PORT, would go before it.
+        _run([*self.command, *arguments], os.environ | self.variables | variables)
 
     def ids(self, service: str) -> list[str]:
         """The running containers of one service of compose.yaml, oldest first."""
@@ -89,7 +91,7 @@ class Containers(City):
 
 
 def docker(*arguments: str, seconds: float = 120) -> str:
-    """What the docker client answers. Raises CalledProcessError with its words."""
+    """What the docker client answers. Raises AssertionError with its words."""
     return _run(["docker", *arguments], dict(os.environ), seconds)
 
 
@@ -112,17 +114,6 @@ def running_containers(port: int) -> Iterator[Containers]:
         stack.callback(shutil.rmtree, var, ignore_errors=True)
         project, password = f"tulou{secrets.token_hex(4)}", secrets.token_hex(16)
         environment = var / "compose.env"
-        city = Containers(
-            port=port,
-            var=var,
-            database_url=f"postgresql://{{service}}:{password}@{HOST}:{port + 5}/{{service}}",
-            amqp_uri="amqp://rabbitmq",
-            command=(*compose(), "--env-file", str(environment), "-f", str(COMPOSE), "-p", project),
-            images=built,
-        )
-        prepare.make_folders_and_keys(city)
-        mount(city, "keyring.json")
-        publish(city, json.loads((var / "secrets/jwks.json").read_text()))
         variables = {
             "RUN": os.environ[OWNER],
             "SERVICES": " ".join(service.name for service in SERVICES),
@@ -139,6 +130,18 @@ def running_containers(port: int) -> Iterator[Containers]:
             "PORTAL_PORT": str(port + 1),
             "POSTGRES_PORT": str(port + 5),
         }
+        city = Containers(
+            port=port,
+            var=var,
+            database_url=f"postgresql://{{service}}:{password}@{HOST}:{port + 5}/{{service}}",
+            amqp_uri="amqp://rabbitmq",
+            command=(*compose(), "--env-file", str(environment), "-f", str(COMPOSE), "-p", project),
+            images=built,
+            variables=variables,
+        )
+        prepare.make_folders_and_keys(city)
+        mount(city, "keyring.json")
+        publish(city, json.loads((var / "secrets/jwks.json").read_text()))
         environment.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
         command = " ".join(city.command[:-4])
         down = ["kill", "down -v --remove-orphans"]

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from e2e.providers.kinds import Server, Unavailable
-from e2e.providers.servers import FOLDER, HOLDERS, OWNER, TITLES, databases, lacking, server, vhost
+from e2e.providers.servers import FOLDER, OWNER, TITLES, databases, lacking, server, vhost
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -56,8 +56,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     for process in running:
         process.terminate()
     psutil.wait_procs(running, timeout=60)
-    for holder in HOLDERS:
-        holder.wait(60)
     shutil.rmtree(folder, ignore_errors=True)
 
 

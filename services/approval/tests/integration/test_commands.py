@@ -96,7 +96,7 @@ def test_a_case_that_is_acted_on_meanwhile_is_not_broken(
 
 
 def test_keys_are_rotated_case_by_case(office: Office, capsys: pytest.CaptureFixture[str], issuer: Path) -> None:
-    case = office.submitted()
+    case, _other = office.submitted(), office.submitted()
     before = office.row(case.id)
     commands.rotate_keys(office.settings, fresh=True)
     assert "the primary key is now k2" in capsys.readouterr().out

@@ -1,19 +1,23 @@
 """Metrics of a worker that are looked up when they are asked for."""
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from tulou_chassis.worker.condition import Condition
+from tulou_chassis.worker.relay import Relay
+from tulou_chassis.worker.streams import StreamReader
+from tulou_chassis.worker.timers import Timer
 
-if TYPE_CHECKING:
-    from tulou_chassis.worker.host import Host
 
-
-def observe(host: "Host") -> None:
-    """Tells what the host's services, their relays, timers and consumers are at.
+def observe(
+    conditions: Mapping[str, Condition],
+    relays: Mapping[str, Relay],
+    readers: Mapping[str, StreamReader],
+    timers: Sequence[Timer],
+) -> None:
+    """Tells what services, by their names, and their relays, consumers and timers are at, also those that come later.
 
     What was read from the database is told while the database answers, by each worker of a service alike.
     """
@@ -29,11 +33,11 @@ def observe(host: "Host") -> None:
         return lambda: (Observation(value(one), {"service": one.service}) for one in known())
 
     def known() -> Iterable[Condition]:
-        return (one for one in host.conditions.values() if one.schema)
+        return (one for one in conditions.values() if one.schema)
 
     def successes() -> Iterable[Observation]:
-        for timer in host.timers:
-            condition = host.conditions[timer.service]
+        for timer in timers:
+            condition = conditions[timer.service]
             if condition.schema:
                 at = condition.succeeded.get(timer.lease)
                 yield Observation(at.timestamp() if at else 0, {"service": timer.service, "timer": timer.name})
@@ -52,13 +56,13 @@ def observe(host: "Host") -> None:
         "tulou.relay.leads",
         "",
         "1 where this process publishes the service's events, else 0",
-        lambda: (Observation(int(relay.leads), {"service": name}) for name, relay in host.relays.items()),
+        lambda: (Observation(int(relay.leads), {"service": name}) for name, relay in relays.items()),
     )
     gauge(
         "tulou.broker.connected",
         "",
         "1 where this process reads the service's queues or waits for its turn, else 0",
-        lambda: (Observation(int(reader.connected), {"service": name}) for name, reader in host.readers.items()),
+        lambda: (Observation(int(reader.connected), {"service": name}) for name, reader in readers.items()),
     )
     gauge(
         "tulou.timer.last_success_timestamp", "s", "When the timer last succeeded, whoever ran it; 0: never", successes
@@ -67,8 +71,8 @@ def observe(host: "Host") -> None:
         "tulou.timer.period",
         "s",
         "How often the timer is to run",
-        lambda: (Observation(one.seconds, {"service": one.service, "timer": one.name}) for one in host.timers),
+        lambda: (Observation(one.seconds, {"service": one.service, "timer": one.name}) for one in timers),
     )
-    for condition in host.conditions.values():
+    for condition in conditions.values():
         for name, measure in condition.measures.items():
             gauge(name, "", measure.__doc__ or "", measured(name))

@@ -88,7 +88,7 @@ def host(workers: Sequence[type[ServiceWorker]]) -> None:
     host_ = Host(settings, databases, shared.amqp_uri, unsubscribed=set(settings))
     host_.conditions |= {worker.name: Condition(worker, databases[worker.name]) for worker in workers}
     probes.observe(host_.checks)
-    gauges.observe(host_)
+    gauges.observe(host_.conditions, host_.relays, host_.readers, host_.timers)
     app = probes.application(live=lambda: True, checks=host_.checks)
     web = eventlet.spawn(eventlet.wsgi.server, _listen(shared.metrics_address), app, log_output=False)
     ending = Outcome()

@@ -89,9 +89,10 @@ def test_what_waits_is_told_by_every_worker_also_while_the_broker_cannot_be_reac
         ):
             cluster.wait(told, lambda worker=worker, told=told: re.search(told, worker.get("/metrics").text))
         # What others publish would not wait for this one.
-        assert worker.get("/readyz").status_code == 503
         checks = {"database": True, "schema": True, "relay": True, "subscribed": False}
-        assert worker.get("/readyz").json() == {"maker": checks, "taker": checks}
+        told = {"maker": checks, "taker": checks}
+        cluster.wait("the checks", lambda worker=worker, told=told: worker.get("/readyz").json() == told)
+        assert worker.get("/readyz").status_code == 503
 
 
 def test_a_worker_waits_for_the_schema_that_it_needs_and_works_on_a_newer_one(home: Home) -> None:
