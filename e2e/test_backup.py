@@ -325,7 +325,7 @@ def check_standings(approval: SyncDatabase, credit: SyncDatabase) -> None:
     listed = {*rows(credit, select(Record.subject_id).where(Record.type_code == "SERIOUS_LIST"))}
     told = select(ApplicantStanding.credit_subject_id).where(ApplicantStanding.standing == "SERIOUS")
     assert {*rows(approval, told)} == listed
-    # Accepted, or under review where credit's snapshot, the later one, has the listing and approval's not yet the grant.
+    # Accepted; or under review, where credit's snapshot, the later one, has the listing and approval's not the grant.
     running = col(Case.credit_subject_id).in_(listed), Case.state != "GRANTED"
     cases = dict(rows(approval, select(Case.id, Case.handling).where(*running)))
     assert {*cases.values()} <= {"ORDINARY"}
