@@ -49,8 +49,13 @@ chroot "$root" /usr/bin/busybox --install -s
 rm "$root"/usr/bin/setpriv'
 
 [ "$ENGINE" != podman ] || format=--format=docker # the OCI format has no HEALTHCHECK
+made=()
 root "$REGISTRY/base" python3-minimal,python3-venv,ca-certificates,libstdc++6,tzdata,busybox \
-    --dpkgopt='path-exclude=/usr/lib/*/gconv/*' --customize-hook="$SLIM"
+    --dpkgopt='path-exclude=/usr/lib/*/gconv/*' --customize-hook="$SLIM" &
+made+=($!)
 standin postgres postgresql "$(user postgres /var/lib/postgresql)" \
-    '--essential-hook=mkdir "$1"/etc/postgresql-common; echo create_main_cluster = false > "$1"/etc/postgresql-common/createcluster.conf'
-standin rabbitmq rabbitmq-server "$(user rabbitmq /var/lib/rabbitmq)"
+    '--essential-hook=mkdir "$1"/etc/postgresql-common; echo create_main_cluster = false > "$1"/etc/postgresql-common/createcluster.conf' &
+made+=($!)
+standin rabbitmq rabbitmq-server "$(user rabbitmq /var/lib/rabbitmq)" &
+made+=($!)
+for one in "${made[@]}"; do wait "$one"; done

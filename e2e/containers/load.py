@@ -1,4 +1,4 @@
-"""Fifty firms that live through both services while containers come and go, and what must hold of them in the end."""
+"""Firms that live through both services while containers come and go, and what must hold of them in the end."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ from e2e.tokens import Tokens
 from tulou_city.layout import HOST
 from tulou_city.services import SERVICES
 
-FIRMS: Final = 50
+FIRMS: Final = 20
 THINK_SECONDS: Final = 0.4
 PATIENCE_SECONDS: Final = 120.0
 # What may be tried again: nobody said that the request failed.
@@ -88,13 +88,13 @@ class Firm:
     calls: list[tuple[float, float, str]] = field(default_factory=list)
     failure: Exception | None = None
 
-    def live(self, over: threading.Event, patience: float) -> None:
+    def live(self, over: threading.Event) -> None:
         """Until `over` is set, and then to the end of the life that has begun."""
         try:
             for life in count():
                 for rpc, caller, change in LIFE:
                     if rpc != "UploadEvidence" or life < PIECES_OF_EVIDENCE:
-                        self._acknowledged(rpc, caller, change, patience)
+                        self._acknowledged(rpc, caller, change)
                         time.sleep(THINK_SECONDS)
                 if over.is_set():
                     break
@@ -109,13 +109,13 @@ class Firm:
         """The ids of the records that were put."""
         return [one.answer["recordId"] for one in self.answered if one.rpc == "PutRecord"]
 
-    def _acknowledged(self, rpc: str, caller: str, change: Json, patience: float) -> None:
+    def _acknowledged(self, rpc: str, caller: str, change: Json) -> None:
         """Sends one request, again and again under its request_id, until somebody answers it."""
         body = self.run.body(rpc, change)
         if "file" in body:
             # What is like another file may be kept once.
             body["file"]["data"] += f"% {uuid4()}\n".encode()
-        give_up = time.monotonic() + patience
+        give_up = time.monotonic() + PATIENCE_SECONDS
         attempts = 0
         while True:
             attempts += 1
@@ -140,7 +140,7 @@ class Firm:
 
 @dataclass
 class Load:
-    """What fifty firms did, half of them over HTTP and half over gRPC."""
+    """What the firms did, half of them over HTTP and half over gRPC."""
 
     city: Containers
     tokens: Tokens
@@ -255,27 +255,27 @@ class Load:
 
 
 @contextmanager
-def living(city: Containers, *, patience: float = PATIENCE_SECONDS) -> Iterator[Load]:
-    """Fifty firms live while the block runs; each finishes the life it has begun, and all is checked."""
+def living(city: Containers, *, size: int = FIRMS) -> Iterator[Load]:
+    """So many firms live while the block runs; each finishes the life it has begun, and all is checked."""
     tokens, over = Tokens(city), threading.Event()
     with ExitStack() as stack:
         firms = []
-        for number in range(FIRMS):
+        for number in range(size):
             client: Client = GrpcClient(f"{HOST}:{city.port}") if number % 2 else HttpClient(city.url)
             stack.callback(client.close)
             firms.append(Firm(client, Run(client, tokens)))
             firms[-1].run.prepare(({"call": "CreateItem", "change": ITEM}, "PublishItem", "a firm"))
         load = Load(city, tokens, firms, _positions(city))
-        threads = [threading.Thread(target=firm.live, args=(over, patience), daemon=True) for firm in firms]
+        threads = [threading.Thread(target=firm.live, args=(over,), daemon=True) for firm in firms]
         for thread in threads:
             thread.start()
         try:
-            load.wait_for_more(FIRMS // 2)
+            load.wait_for_more(size // 2)
             yield load
         finally:
             over.set()
             for thread in threads:
-                thread.join(patience + 60)
+                thread.join(PATIENCE_SECONDS + 60)
         assert not any(thread.is_alive() for thread in threads)
         load.check_alive()
         # While the clients are open.

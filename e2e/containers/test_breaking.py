@@ -1,4 +1,4 @@
-"""Containers are killed, stopped, held and cut off while fifty firms live through both services: all of it comes back
+"""Containers are killed, stopped, held and cut off while firms live through both services: all of it comes back
 without a hand, nothing is lost and nothing is doubled."""
 
 import json

@@ -15,6 +15,7 @@ from e2e.containers.stack import Containers, inspect
 from tulou_city.layout import ROOT
 from tulou_city.services import SERVICES
 
+CLIENTS: Final = 50
 TABLE: Final = ROOT / "var/rolling.txt"
 # What was rolled, from when to when.
 Span = tuple[str, float, float]
@@ -25,7 +26,7 @@ def test_no_request_fails_and_no_event_is_lost_while_every_service_is_rolled(
 ) -> None:
     versions = {service.name: next_version(city, service.name) for service in SERVICES}
     spans: list[Span] = []
-    with living(city) as load:
+    with living(city, size=CLIENTS) as load:
 
         def rolled(name: str, version: str) -> Span:
             began = time.monotonic()

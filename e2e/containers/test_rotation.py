@@ -1,4 +1,4 @@
-"""Keys are changed under fifty firms, and none of them notices."""
+"""Keys are changed under living firms, and none of them notices."""
 
 import json
 import shutil
