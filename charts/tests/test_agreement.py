@@ -2,15 +2,21 @@
 
 import json
 import os
+import ssl
+import subprocess
+import sys
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 import yaml
 
 from charts.tests.rendering import CHART, PROFILES, Rendering, named, of_kind, pod_of
+from services.chassis.tests.integration.certificates import make_certificates
 from tulou_chassis.settings import Settings, read_settings
 from tulou_city.services import SERVICES
 from tulou_civics.calendar import WorkCalendar
@@ -86,6 +92,70 @@ def _mounted(workload: Rendering) -> Callable[[Any], bool]:
         if source and "items" not in source:
             files |= {f"{folders[volume['name']]}/typhoon.json"}
     return lambda path: str(path) in files
+
+
+# Sends a log record and a span to the endpoint that it is given, with roots from the environment.
+_EXPORT = """
+import logging, sys
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, get_logger
+from tulou_chassis.settings import Settings
+from tulou_chassis.telemetry import configure_telemetry, shut_telemetry_down
+logging.basicConfig()
+configure_telemetry("approval", Settings.model_construct(otlp_endpoint=sys.argv[1], trace_ratio=1.0))
+get_logger("test").emit(LogRecord(body="a record"))
+trace.get_tracer("test").start_span("a span").end()
+shut_telemetry_down()
+"""
+
+
+class _Collector(BaseHTTPRequestHandler):
+    """Takes what is sent and keeps the paths."""
+
+    paths: ClassVar[set[str]] = set()
+
+    def do_POST(self) -> None:
+        self.paths.add(self.path)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_spans_and_logs_reach_a_collector_of_a_private_authority(
+    rendered: Callable[[str], list[Rendering]], tmp_path: Path
+) -> None:
+    objects = rendered("airgapped")
+    make_certificates(tmp_path)
+    told = {
+        name: str(tmp_path / "ca.pem")
+        for name, value in _environment(objects, named(objects, "Deployment", "approval")).items()
+        if value == "/etc/tulou/ca/ca.crt"
+    }
+    server = HTTPServer(("127.0.0.1", 0), _Collector)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _EXPORT, f"https://127.0.0.1:{server.server_port}"],
+            # This machine's own roots are not in a container.
+            env=told,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert done.returncode == 0, done.stderr
+    assert _Collector.paths == {"/v1/traces", "/v1/logs"}, done.stderr
 
 
 def test_callers_know_the_services_they_ask(profile: list[Rendering]) -> None:

@@ -47,6 +47,7 @@ ASSUMED: Final = {
 }
 # Values that a healthy city does not show, but that there are.
 RARE: Final = {
+    "envoy_response_code_class": {"5"},
     "code": {code.name for code in grpc.StatusCode},
     "grpc_status": {str(code.value[0]) for code in grpc.StatusCode},
     "outcome": {"failed", "buried"},
@@ -54,7 +55,8 @@ RARE: Final = {
 }
 LANGUAGE: Final = {
     *("sum", "min", "max", "count", "topk", "by", "on", "and", "or", "unless", "group_left", "offset"),
-    *("rate", "increase", "deriv", "avg_over_time", "max_over_time", "histogram_quantile", "absent", "time", "vector"),
+    *("rate", "increase", "deriv", "avg_over_time", "max_over_time", "sum_over_time"),
+    *("histogram_quantile", "absent", "time", "vector"),
 }
 
 
@@ -117,11 +119,11 @@ def _upload_what_is_no_file_of_rows(city: City) -> None:
 
 
 def _configuration(city: City) -> dict[str, Any]:
-    """As the monitors say it, but with places in place of a cluster's API. One worker hosts all services here, so that
-    the service which a metric names stands for the pod's label."""
+    """As the monitors say it, but with places in place of a cluster's API. One worker hosts all services here; it is
+    read once for each of them, for the metrics that name this one or none."""
     targets = [
         ("gateway", "gateway", city.port + 2, "/stats/prometheus"),
-        (SERVICES[0].name, "worker", city.port + 3, "/metrics"),
+        *((service.name, "worker", city.port + 3, "/metrics") for service in SERVICES),
         *((service.name, "server", city.port + service.metrics_offset, "/metrics") for service in SERVICES),
     ]
     (endpoint,) = manifests("ServiceMonitor")[0]["spec"]["endpoints"]
@@ -141,7 +143,7 @@ def _configuration(city: City) -> dict[str, Any]:
                 ],
                 "metric_relabel_configs": [
                     *endpoint["metricRelabelings"],
-                    {"source_labels": ["service"], "regex": "(.+)", "target_label": "component"},
+                    {"source_labels": ["service"], "regex": f"({component})?", "action": "keep"},
                 ],
             }
             for component, role, port, path in targets

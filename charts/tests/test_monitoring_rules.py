@@ -1,32 +1,36 @@
 """The alerts, as the chart renders them: promtool reads them, and each fires when it should and not before."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from charts.tests.monitoring import NAMESPACE, alerts, groups, manifests, rules, run_promtool, selectors
+from charts.tests import rendering
+from charts.tests.monitoring import NAMESPACE, alerts, groups, rules, run_promtool, selectors
 from e2e.clients import METHODS
-from e2e.providers.tools import promtool
+from e2e.providers.tools import helm, promtool
 from tulou_city.layout import ROOT
 
 CASES: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "monitoring_cases.yaml").read_text())
 LANGUAGES: Final = {"summary", "description", "summary_en", "description_en"}
 
 
-@pytest.fixture(scope="module")
-def rules_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The file of each PrometheusRule, by its name."""
-    folder = tmp_path_factory.mktemp("rules")
-    for rule in manifests("PrometheusRule"):
-        (folder / rule["metadata"]["name"]).write_text(yaml.safe_dump(rule["spec"], allow_unicode=True))
-    return {path.name: path for path in folder.iterdir()}
+@cache
+def _specs(settings: str = "") -> list[dict[str, Any]]:
+    """The spec of each PrometheusRule, with some values of the production profile changed."""
+    arguments = (*rendering.PROFILES["production"], *([f"--set={settings}"] if settings else []))
+    objects = rendering.manifests(rendering.render(str(helm()), arguments))
+    return [rule["spec"] for rule in rendering.of_kind(objects, "PrometheusRule")]
 
 
-def test_promtool_accepts_the_rules(rules_files: dict[str, Path]) -> None:
-    assert not run_promtool(promtool(), "check", "rules", "--lint=all", "--lint-fatal", *rules_files.values())
+def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
+    for number, spec in enumerate(_specs()):
+        path = tmp_path / f"rules-{number}.yaml"
+        path.write_text(yaml.safe_dump(spec, allow_unicode=True))
+        assert not run_promtool(promtool(), "check", "rules", "--lint=all", "--lint-fatal", path)
 
 
 def test_promtool_refuses_a_broken_rule(tmp_path: Path) -> None:
@@ -54,12 +58,12 @@ def test_every_alert_has_cases() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_alerts_fire_when_they_should_and_not_before(name: str, rules_files: dict[str, Path], tmp_path: Path) -> None:
-    assert not run_promtool(promtool(), "test", "rules", *_test_files(tmp_path, rules_files, name))
+def test_alerts_fire_when_they_should_and_not_before(name: str, tmp_path: Path) -> None:
+    assert not run_promtool(promtool(), "test", "rules", *_test_files(tmp_path, name))
 
 
-def test_a_case_that_is_wrong_is_noticed(rules_files: dict[str, Path], tmp_path: Path) -> None:
-    path, *_ = _test_files(tmp_path, rules_files, "TulouDeadLetters")
+def test_a_case_that_is_wrong_is_noticed(tmp_path: Path) -> None:
+    path, *_ = _test_files(tmp_path, "TulouDeadLetters")
     told = yaml.safe_load(path.read_text())
     told["tests"][0]["alert_rule_test"][0]["exp_alerts"] = []
     path.write_text(yaml.safe_dump(told))
@@ -82,13 +86,8 @@ def _matchers() -> list[tuple[str, str, str]]:
     return [matcher for rule in rules() for _, matchers in selectors(rule["expr"]) for matcher in matchers]
 
 
-def _test_files(folder: Path, rules_files: dict[str, Path], name: str) -> list[Path]:
-    """promtool's files for one alert, one for each case."""
-    holder = next(
-        rule["metadata"]["name"]
-        for rule in manifests("PrometheusRule")
-        if any(found.get("alert") == name for group in rule["spec"]["groups"] for found in group["rules"])
-    )
+def _test_files(folder: Path, name: str) -> list[Path]:
+    """promtool's files for one alert, one for each case, each with its rules beside it."""
     paths = []
     for kind in ("fires", "quiet"):
         for number, case in enumerate(CASES[name][kind]):
@@ -101,7 +100,14 @@ def _test_files(folder: Path, rules_files: dict[str, Path], name: str) -> list[P
                 ],
                 "alert_rule_test": [{"eval_time": case["at"], "alertname": name, "exp_alerts": expected}],
             }
-            told = {"rule_files": [str(rules_files[holder])], "evaluation_interval": step, "tests": [test]}
+            (spec,) = [
+                spec
+                for spec in _specs(case.get("set", ""))
+                if any(rule.get("alert") == name for group in spec["groups"] for rule in group["rules"])
+            ]
+            rules_file = folder / f"rules-{kind}-{number}.yaml"
+            rules_file.write_text(yaml.safe_dump(spec, allow_unicode=True))
+            told = {"rule_files": [str(rules_file)], "evaluation_interval": step, "tests": [test]}
             paths.append(folder / f"{kind}-{number}.yaml")
             paths[-1].write_text(yaml.safe_dump(told, allow_unicode=True))
     return paths

@@ -121,6 +121,17 @@ def test_migrations_reach_their_database_before_the_release_is_there(
         assert [port["port"] for port in database["ports"]] == [5432]
 
 
+def test_on_openshift_every_pod_finds_names_where_they_are_resolved(
+    rendered: Callable[[str], list[Rendering]],
+) -> None:
+    objects = rendered("airgapped")
+    pods = _pods(objects)
+    # OpenShift, because it chooses the user.
+    assert all("runAsUser" not in pod["spec"]["securityContext"] for pod in pods.values())
+    leaving, _ = _allowed(objects)
+    assert {each for each in leaving if each[2] in (53, 5353)} == {(name, "openshift-dns", 5353) for name in pods}
+
+
 def test_keys_in_a_file_need_no_way_to_the_issuer(rendered: Callable[[str], list[Rendering]]) -> None:
     leaving, _ = _allowed(rendered("airgapped"))
     assert not {each for each in leaving if each[2] == 443}

@@ -19,6 +19,7 @@ from charts.tests.rendering import (
     Rendering,
     hooks_of,
     manifests,
+    named,
     of_kind,
     pod_of,
     render,
@@ -228,15 +229,71 @@ def test_what_people_filled_in_outlives_the_release(rendered: Callable[[str], li
     assert of_kind(rendered("airgapped"), "PersistentVolumeClaim") == []
 
 
-def test_the_catalogue_is_loaded_at_the_installation_only_unless_told() -> None:
+def test_the_catalogue_is_loaded_by_an_upgrade_too_unless_told() -> None:
     def arguments(*more: str) -> list[list[str]]:
         jobs = of_kind(manifests(render(str(tools.helm()), (*PROFILES["minimal"], *more))), "Job")
         return [pod_of(job)["spec"]["containers"][0]["args"] for job in jobs]
 
     assert arguments() == [["migrate", "--seed"]] * len(NAMES)
-    assert arguments("--is-upgrade") == [["migrate"]] * len(NAMES)
-    assert arguments("--is-upgrade", "--set=migrate.seed=always") == [["migrate", "--seed"]] * len(NAMES)
+    # To Helm the second try of an installation that failed is an upgrade.
+    assert arguments("--is-upgrade") == [["migrate", "--seed"]] * len(NAMES)
     assert arguments("--set=migrate.seed=never") == [["migrate"]] * len(NAMES)
+
+
+def _spread(objects: list[Rendering]) -> set[tuple[str, ...]]:
+    """What all Deployments' constraints say: (where, what is done when it cannot be, whose taints count)."""
+    return {
+        (each["topologyKey"], each["whenUnsatisfiable"], each["nodeTaintsPolicy"])
+        for deployment in of_kind(objects, "Deployment")
+        for each in pod_of(deployment)["spec"]["topologySpreadConstraints"]
+    }
+
+
+@pytest.mark.parametrize("spread", ["ScheduleAnyway", "DoNotSchedule"])
+def test_instances_wait_for_a_node_where_told_and_never_for_a_zone(spread: str) -> None:
+    objects = manifests(render(str(tools.helm()), (*PROFILES["minimal"], f"--set=pods.spread={spread}")))
+    assert _spread(objects) == {
+        ("kubernetes.io/hostname", spread, "Honor"),
+        ("topology.kubernetes.io/zone", "ScheduleAnyway", "Honor"),
+    }
+
+
+def test_no_profile_waits_for_a_node(profile: list[Rendering]) -> None:
+    # One that is full would hold up every upgrade.
+    assert {unless for _, unless, _ in _spread(profile)} == {"ScheduleAnyway"}
+
+
+def test_an_autoscaled_deployment_has_no_number_of_the_charts_at_an_upgrade_either() -> None:
+    # One of the chart's would be at odds with the autoscaler's, and the apply be refused.
+    objects = manifests(render(str(tools.helm()), (*PROFILES["production"], "--is-upgrade")))
+    scaled = {each["spec"]["scaleTargetRef"]["name"] for each in of_kind(objects, "HorizontalPodAutoscaler")}
+    deployments = of_kind(objects, "Deployment")
+    assert {each["metadata"]["name"] for each in deployments if "replicas" not in each["spec"]} == scaled
+
+
+def test_the_gateway_sees_callers_addresses_where_nodes_stand_before_it(
+    rendered: Callable[[str], list[Rendering]],
+) -> None:
+    policies = {}
+    for name in PROFILES:
+        spec = named(rendered(name), "Service", "gateway")["spec"]
+        policies[spec["type"]] = spec.get("externalTrafficPolicy")
+    # A cluster takes none for ClusterIP.
+    assert policies == {"ClusterIP": None, "LoadBalancer": "Local"}
+
+
+def test_a_service_is_refused_the_names_that_the_chart_uses(rendered: Callable[[str], list[Rendering]]) -> None:
+    objects = [each for name in PROFILES for each in rendered(name)]
+    services, ours = set(), set()
+    for each in objects:
+        part, _, rest = each["metadata"]["name"].removeprefix(f"{RELEASE}-").partition("-")
+        if part in NAMES:
+            services.add(each["kind"])
+        elif not rest:
+            ours.add((each["kind"], part))
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["services"]
+    # The test's pod is no Deployment, but its policy and its image go by its name.
+    assert schema["properties"].keys() == {name for kind, name in ours if kind in services}
 
 
 def test_the_certificate_is_asked_for_once(rendered: Callable[[str], list[Rendering]]) -> None:

@@ -101,10 +101,13 @@ tolerations:
 {{/* Instances of one Deployment stand on different nodes and in different zones; counted for each revision by itself. */}}
 {{- define "tulou.spread" -}}
 topologySpreadConstraints:
-  {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  {{- /* Zones are a wish only: where nodes bear no label of one, nothing would ever start. And control planes, cordoned and
+  lost nodes are not to count as empty ones that must be filled first. */}}
+  {{- range $key, $unless := dict "kubernetes.io/hostname" .root.Values.pods.spread "topology.kubernetes.io/zone" "ScheduleAnyway" }}
   - maxSkew: 1
     topologyKey: {{ $key }}
-    whenUnsatisfiable: {{ $.root.Values.pods.spread }}
+    whenUnsatisfiable: {{ $unless }}
+    nodeTaintsPolicy: Honor
     labelSelector:
       matchLabels:
         {{- include "tulou.selector" $ | nindent 8 }}

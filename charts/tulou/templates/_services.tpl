@@ -17,6 +17,8 @@
 {{- end }}
 {{- if $values.trustedCA.configMap }}
 {{- $_ := set $settings "SSL_CERT_FILE" "/etc/tulou/ca/ca.crt" }}
+{{- /* The exporters bring roots of their own and ask for no others but these. */}}
+{{- $_ := set $settings "OTEL_EXPORTER_OTLP_CERTIFICATE" "/etc/tulou/ca/ca.crt" }}
 {{- end }}
 {{- if .service.blobs }}
 {{- $_ := set $settings "TULOU_BLOB_DIR" "/var/lib/tulou" }}
