@@ -14,6 +14,8 @@ from tulou_chassis.hot import Hot
 from tulou_chassis.keyring import Keyring, KeyringError
 from tulou_chassis.tables import HistoryRecord
 
+# Histories that are looked for among the rows at once.
+PAGE: Final = 1000
 GENESIS: Final = ""
 _APPEND: Final = Hot(insert(HistoryRecord.__table__))  # type: ignore[attr-defined]
 
@@ -79,10 +81,17 @@ def verify(session: Session, keyring: Keyring, heads: Mapping[str, Head]) -> Ite
 
 
 def orphans(session: Session, *aggregates: Select[tuple[str]] | SelectOfScalar[str]) -> Iterator[str]:
-    """A sentence for each aggregate that has a history but is among none of `aggregates`: its row was deleted."""
-    known = (col(HistoryRecord.aggregate).not_in(each) for each in aggregates)
-    for aggregate in session.exec(select(HistoryRecord.aggregate).distinct().where(*known)):
-        yield f"{aggregate}: its history is there, its row is not"
+    """A sentence for each aggregate that has a history but is among none of `aggregates`: its row was deleted.
+
+    `aggregates` select one column each. Goes page by page: no statement takes longer because there is more.
+    """
+    name, last = col(HistoryRecord.aggregate), ""
+    while page := session.exec(select(name).where(name > last).distinct().order_by(name).limit(PAGE)).all():
+        known = {found for each in aggregates for found in session.exec(each.where(each.selected_columns[0].in_(page)))}
+        for aggregate in page:
+            if aggregate not in known:
+                yield f"{aggregate}: its history is there, its row is not"
+        last = page[-1]
 
 
 def _seal(keyring: Keyring, before: str, row: Mapping[str, Any]) -> str:

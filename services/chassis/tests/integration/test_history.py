@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import delete, update
 from sqlmodel import Session, select
 
+from tulou_chassis import history
 from tulou_chassis.history import Entry, Head, append, orphans, verify
 from tulou_chassis.keyring import Keyring, add_key, create_keyring
 from tulou_chassis.syncdb import SyncDatabase
@@ -151,9 +152,12 @@ def test_entries_of_several_keys_verify_and_a_missing_key_is_said(
     assert sentence == "case-1: entry 3 cannot be checked: no key 'k2' in the keyring"
 
 
-def test_a_history_whose_row_is_gone_is_an_orphan(sync: SyncDatabase, keyring: Keyring) -> None:
-    for name in ("case-1", "case-2", "case-3"):
-        written(sync, keyring, name, count=1)
-    rows = select(HistoryRecord.aggregate).where(HistoryRecord.aggregate != "case-2")
-    told = sync.read(lambda session: list(orphans(session, rows)))
-    assert told == ["case-2: its history is there, its row is not"]
+def test_a_history_whose_row_is_gone_is_an_orphan(
+    sync: SyncDatabase, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "PAGE", 2)
+    for name in ("case-1", "case-2", "case-3", "case-4", "case-5"):
+        written(sync, keyring, name, count=2)
+    rows = (select(HistoryRecord.aggregate).where(HistoryRecord.aggregate == name) for name in ("case-1", "case-4"))
+    told = sync.read(lambda session: list(orphans(session, *rows)))
+    assert told == [f"case-{number}: its history is there, its row is not" for number in (2, 3, 5)]
