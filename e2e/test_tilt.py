@@ -272,7 +272,7 @@ def test_a_touch_starts_the_command_anew_and_its_end_is_told(tilt: Tilt, tmp_pat
     [_, flag, program, _] = pod["containers"][0]["command"]
     program = program.replace("/tmp/restart", str(touched))
     # Says its number, and ends well when it is asked to.
-    command = ["sh", "-c", f'echo $$ >> {told}; trap "exit 3" TERM; while :; do sleep 0.1; done']
+    command = ["sh", "-c", f'trap "exit 3" TERM; echo $$ >> {told}; while :; do sleep 0.1; done']
     process = subprocess.Popen([sys.executable, flag, program, *command])
     try:
         eventually(lambda: told.exists() and len(told.read_text().split()) == 1)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,8 @@ def copy_service(name: str, root: Path = ROOT) -> list[Path]:
     """
     if not re.fullmatch("[a-z][a-z0-9]{1,19}", name) or name in OTHERS | SHARED_PROTOS:
         raise SystemExit(f"{name!r} cannot be a service's name: two to twenty of a-z and 0-9, and none of ours")
+    if find_spec("ruff") is None:
+        raise SystemExit("This needs what developers use: make lint, then again")
     sources = [path for path in sorted(TEMPLATE.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
     copies = {root / _renamed(str(path.relative_to(TEMPLATE)), name): path for path in sources}
     if there := [str(path) for path in copies if path.exists()]:

@@ -283,6 +283,7 @@ def living(city: Containers, *, size: int = FIRMS) -> Iterator[Load]:
                 thread.join(PATIENCE_SECONDS + 60)
         assert not any(thread.is_alive() for thread in threads)
         load.check_alive()
+        city.wait_until_healthy()
         # While the clients are open.
         load.counted = load.check()
 

@@ -26,7 +26,7 @@ COMPOSE: Final = Path(__file__).with_name("compose.yaml")
 # Where a failed run's logs are found afterwards.
 LOGS: Final = ROOT / "var/e2e"
 START_SECONDS: Final = 240
-HEALTHY_SECONDS: Final = 90
+HEALTHY_SECONDS: Final = 240
 
 
 @dataclass(frozen=True, kw_only=True)

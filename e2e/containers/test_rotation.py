@@ -63,6 +63,7 @@ def taken(client: HttpClient, tokens: Tokens) -> bool:
             client.call(rpc, {}, token=run.token("clerk"))
     except Refused as refused:
         if refused.status != "UNAUTHENTICATED":
-            raise
+            # Whoever is just being replaced says neither yes nor no, and is asked again.
+            raise AssertionError(str(refused)) from refused
         return False
     return True

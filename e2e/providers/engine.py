@@ -75,7 +75,8 @@ def images() -> Images:
     """Builds every image of what the working tree holds, unless the engine has them; once for the processes of a run.
 
     POSTGRES_IMAGE and RABBITMQ_IMAGE name the two servers' images; without them it is what the registries give, and
-    where they give nothing the stand-ins. Where there is no engine, the asking test ends there.
+    where they give nothing the stand-ins. BASE names a base image; without it the base is made. Where there is no
+    engine, the asking test ends there.
     """
     server("engine")
     # Under make the variable is there, and may be empty.
@@ -90,13 +91,15 @@ def images() -> Images:
     with (Path(os.environ[FOLDER]) / "images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not all(map(_is_here, [*wanted, found.postgres, found.rabbitmq])):
+            base = () if os.environ.get("BASE") else ("base",)
             try:
-                packages.installed("mmdebstrap", package="mmdebstrap", folders="/usr/bin")
+                if base:
+                    packages.installed("mmdebstrap", package="mmdebstrap", folders="/usr/bin")
             except Unavailable as error:
-                lacking("mmdebstrap", str(error))
+                lacking("mmdebstrap", f"{error}; make e2e BASE=python:3.12-slim needs none")
             log = ROOT / "var/images.log"
             log.parent.mkdir(exist_ok=True)
-            command = ["make", "base", "wheels", "images", f"REGISTRY={registry}", f"VERSION={found.version}"]
+            command = ["make", *base, "wheels", "images", f"REGISTRY={registry}", f"VERSION={found.version}"]
             with log.open("w") as output:
                 built = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, timeout=BUILD_SECONDS)
             assert built.returncode == 0, f"{' '.join(command)} failed:\n{log.read_text()[-4000:]}"
@@ -134,13 +137,11 @@ def digest() -> str:
 def _server_image(variable: str, usual: str, stand_in: str) -> str:
     if given := os.environ.get(variable):
         return given
-    if _is_here(stand_in):
-        return stand_in
+    for image in (usual, stand_in):
+        if _is_here(image):
+            return image
     with suppress(subprocess.TimeoutExpired):
-        if (
-            _is_here(usual)
-            or not subprocess.run(["docker", "pull", "-q", usual], capture_output=True, timeout=PULL_SECONDS).returncode
-        ):
+        if not subprocess.run(["docker", "pull", "-q", usual], capture_output=True, timeout=PULL_SECONDS).returncode:
             return usual
     return stand_in
 
