@@ -59,6 +59,8 @@ class Condition:
                 self._database.read(self._look)
             except SQLAlchemyError as error:
                 log.warning("database_unreachable", service=self.service, error=str(error))
+            except Exception:
+                log.exception("condition_failed", service=self.service)
             else:
                 self._looked_at = time.monotonic()
             eventlet.sleep(self._every)

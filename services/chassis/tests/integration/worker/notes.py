@@ -4,7 +4,7 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
 from sqlmodel import Session
 
 from tulou.type.v1.event_pb2 import Event
@@ -38,6 +38,14 @@ def noted(session: Session, handler: str) -> list[tuple[str, str]]:
     columns = NOTES.c
     rows = select(columns.subject, columns.text).where(columns.handler == handler).order_by(columns.id)
     return [(row.subject, row.text) for row in session.connection().execute(rows)]
+
+
+def count(session: Session) -> dict[str, int]:
+    """Notes by handler."""
+    if "uncountable" in switched_on(session):
+        raise RuntimeError("notes cannot be counted")
+    rows = select(NOTES.c.handler, func.count().label("number")).group_by(NOTES.c.handler)
+    return {row.handler: row.number for row in session.connection().execute(rows)}
 
 
 def switched_on(session: Session) -> set[str]:

@@ -3,6 +3,7 @@
 import random
 import time
 from datetime import datetime
+from types import MappingProxyType
 
 from google.protobuf.wrappers_pb2 import StringValue
 from sqlmodel import Session
@@ -10,6 +11,7 @@ from sqlmodel import Session
 from services.chassis.tests.integration.worker.notes import (
     MIGRATIONS,
     TICK_SECONDS,
+    count,
     note,
     publication,
     switched_on,
@@ -47,6 +49,7 @@ class Taker(ServiceWorker):
     publisher = staticmethod(publication)
     migrations = MIGRATIONS
     pace = QUICK
+    measures = MappingProxyType({"tulou.notes": count})
 
     @subscribe("maker", "StringValue", "Int64Value")
     def note_both(self, session: Session, event: Event) -> None:

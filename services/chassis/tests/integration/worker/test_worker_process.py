@@ -2,14 +2,22 @@
 
 import re
 import socket
+from functools import partial
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from services.chassis.tests.integration.worker.home import Home
+from services.chassis.tests.integration.worker.home import Home, Process
 from services.chassis.tests.integration.worker.notes import TICK_SECONDS
 
 MEMORY_KB = 95_000
+
+
+def told(worker: Process, name: str, *labels: str) -> float:
+    """What the worker's metrics tell, -1 where they do not."""
+    lines = worker.get("/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith(name + "{") and all(label in line for label in labels)]
+    return float(found[0].rpartition(" ")[2]) if found else -1
 
 
 def test_on_sigterm_the_handler_that_runs_finishes_and_its_event_is_done(home: Home) -> None:
@@ -52,11 +60,7 @@ def test_metrics_tell_what_was_published_handled_and_what_waits(home: Home) -> N
     home.wait("the event", lambda: len(home.noted()) == 1)
     home.emit(("case-1", StringValue(value="2")))
 
-    def value(name: str, *labels: str) -> float:
-        lines = worker.get("/metrics").text.splitlines()
-        found = [line for line in lines if line.startswith(name + "{") and all(label in line for label in labels)]
-        return float(found[0].rpartition(" ")[2]) if found else -1
-
+    value = partial(told, worker)
     home.wait("the dead letter", lambda: value("tulou_dead_letters", 'service="taker"') == 1)
     home.wait("an empty outbox", lambda: value("tulou_outbox_backlog", 'service="maker"') == 0)
     home.wait("a run", lambda: value("tulou_timer_last_success_timestamp_seconds", 'timer="tick"') > 0)
@@ -73,6 +77,15 @@ def test_metrics_tell_what_was_published_handled_and_what_waits(home: Home) -> N
     assert value("tulou_broker_connected", 'service="taker"') == (1 if "TULOU_AMQP_URI" in home.environment else -1)
     for check in ("database", "schema", "relay"):
         assert value("tulou_ready", 'service="taker"', f'check="{check}"') == 1
+
+
+def test_a_count_that_fails_is_logged_and_asked_for_again(home: Home) -> None:
+    home.switch("uncountable")
+    worker = home.start()
+    home.wait("the log", lambda: "condition_failed" in home.logs())
+    home.switch("uncountable", on=False)
+    home.emit(("case-1", StringValue(value="1")))
+    home.wait("the count", lambda: told(worker, "tulou_notes", 'service="taker"', 'state="note_both"') == 1)
 
 
 def test_what_waits_is_told_by_every_worker_also_while_the_broker_cannot_be_reached(cluster: Home) -> None:
