@@ -60,13 +60,8 @@ EDITS: Final[dict[str, Callable[[Path, str], None]]] = {
 
 def repository(folder: Path, *, but: str = "") -> Path:
     """A copy of this repository with the template as a new service and its entries, all but the one at that place."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    for name in listed.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    ignored = (line.rstrip("/").rpartition("/")[2] for line in (ROOT / ".gitignore").read_text().splitlines())
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", *ignored), dirs_exist_ok=True)
     copy_service(NAME, folder)
     for place, edit in EDITS.items():
         if place != but:

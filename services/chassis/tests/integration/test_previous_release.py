@@ -110,16 +110,19 @@ def test_what_it_can_ignore_is_let_through(sql: str) -> None:
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
+    # With the folder named git answers also another user than the one whose clone it is.
+    return subprocess.run(["git", f"--git-dir={ROOT / '.git'}", *arguments], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources of the previous release with the migrations of this one: what it does on the schema to come."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no clone but a copy without history: migrations are checked, the previous release is not run")
     archived = git("archive", PREVIOUS["release"])
-    if archived.returncode:
-        reason = f"this clone's history does not reach to {PREVIOUS['release']}; migrations are checked without it"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    if archived.returncode and git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
+        pytest.skip("a shallow clone: migrations are checked, the previous release is not run")
+    assert archived.returncode == 0, f"services/previous.toml: {archived.stderr.decode()}"
     folder = tmp_path_factory.mktemp("previous")
     with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as sources:
         sources.extractall(folder, filter="data")
