@@ -18,6 +18,7 @@ from tulou_gateway.tokens import create_issuer
 
 NAMES: Final = [service.name for service in SERVICES]
 SERVICE_BYTES: Final = 220_000_000
+BASE_BYTES: Final = 65_000_000
 # What is built: the rest of an image is the base.
 CONTENTS: Final = """
 for top in /app /opt/tulou /usr/local/bin /usr/share/sbom /etc/passwd /var/lib/dpkg/status; do
@@ -37,6 +38,17 @@ def image(built: Images, request: pytest.FixtureRequest) -> str:
     return f"{built.registry}/{request.param}:{built.version}"
 
 
+def foreign(built: Images) -> bool:
+    """Whether the base is somebody else's: what it brings along is not ours."""
+    return built.base != f"{built.registry}/base"
+
+
+def ours(built: Images, image: str, script: str) -> list[str]:
+    """The lines that a script prints in an image, without those that it prints in a foreign base as well."""
+    not_ours = shell(built.base, script, "--user", "0").splitlines() if foreign(built) else []
+    return [line for line in shell(image, script, "--user", "0").splitlines() if line not in not_ours]
+
+
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
     """Keys of a city, for a user that is not ours to read."""
@@ -51,7 +63,8 @@ def secrets(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_services_image_has_less_than_220_megabytes(built: Images, name: str) -> None:
-    assert inspected(f"{built.registry}/{name}:{built.version}")["Size"] < SERVICE_BYTES
+    larger = max(inspected(built.base)["Size"] - BASE_BYTES, 0) if foreign(built) else 0
+    assert inspected(f"{built.registry}/{name}:{built.version}")["Size"] < SERVICE_BYTES + larger
 
 
 def test_services_share_all_layers_but_their_packages_and_their_code(built: Images) -> None:
@@ -78,17 +91,18 @@ def test_no_program_in_an_image_gives_more_rights(image: str) -> None:
     assert shell(image, "find / -xdev -type f -perm /6000 2>/dev/null || true", "--user", "0") == ""
 
 
-def test_an_image_has_no_tool_that_builds_or_installs(image: str) -> None:
-    tools = "for tool in pip pip3 uv gcc cc g++ ld make apt-get; do command -v $tool || true; done"
-    assert shell(image, tools) == ""
+def test_an_image_has_no_tool_that_builds_or_installs(image: str, built: Images) -> None:
+    tools = "for tool in uv gcc cc g++ ld make apt-get; do command -v $tool || true; done"
+    assert ours(built, image, tools) == []
+    assert shell(image, "for tool in pip pip3; do command -v $tool || true; done") == ""
     python = '/opt/tulou/bin/python -c \'import importlib.util as u; print(*map(u.find_spec, ("pip", "ensurepip")))\''
     assert shell(image, python).split() == ["None", "None"]
 
 
-def test_an_image_carries_no_cache_no_tests_and_no_sources_of_compiled_modules(image: str) -> None:
+def test_an_image_carries_no_cache_no_tests_and_no_sources_of_compiled_modules(image: str, built: Images) -> None:
     names = ("*/tests/*", "*.whl", "*/.cache/*", "/var/cache/*", "*.c", "*.pyx")
     left = " -o ".join(f"-path '{name}'" for name in names)
-    assert shell(image, f"find / -xdev -type f \\( {left} \\) 2>/dev/null || true", "--user", "0") == ""
+    assert ours(built, image, f"find / -xdev -type f \\( {left} \\) 2>/dev/null || true") == []
 
 
 def test_an_image_carries_no_debug_symbols(image: str) -> None:
@@ -113,7 +127,8 @@ def test_an_images_labels_tell_version_commit_and_time(image: str, built: Images
     name = image.rpartition(":")[0].rpartition("/")[2]
     assert labels["title"] == f"tulou/{name}"
     assert labels["version"] == built.version
-    assert len(labels["revision"]) == 40
+    # A copy without history has no commit to tell.
+    assert re.fullmatch("[0-9a-f]{40}|unknown", labels["revision"])
     assert labels["created"].endswith("Z")
     assert labels["licenses"] == "Apache-2.0"
 
@@ -143,7 +158,7 @@ def test_an_image_built_again_from_nothing_has_the_same_contents(built: Images) 
     again = f"{built.registry}-again"
     # Another base, as far as the engine can tell: nothing of its cache fits.
     base = f"{again}/base"
-    dockerfile = f"FROM {built.registry}/base\nLABEL again={os.getpid()}\n"
+    dockerfile = f"FROM {built.base}\nLABEL again={os.getpid()}\n"
     subprocess.run(["docker", "build", "-q", "-t", base, "-"], input=dockerfile, text=True, check=True, timeout=300)
     first, second = (f"{registry}/{NAMES[0]}:{built.version}" for registry in (built.registry, again))
     # The first may be of an earlier commit with the same files.
@@ -152,7 +167,7 @@ def test_an_image_built_again_from_nothing_has_the_same_contents(built: Images) 
     settings = {"REGISTRY": again, "VERSION": built.version, "BASE": base, "SOURCE_DATE_EPOCH": epoch}
     try:
         if not any((ROOT / "var/images/wheels").glob("*.whl")):
-            subprocess.run(["make", "wheels", f"REGISTRY={built.registry}"], cwd=ROOT, check=True, timeout=900)
+            subprocess.run(["make", "wheels", f"BASE={built.base}"], cwd=ROOT, check=True, timeout=900)
         command = ["images/build.sh", NAMES[0]]
         subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True, timeout=900)
         assert shell(first, CONTENTS) == shell(second, CONTENTS)

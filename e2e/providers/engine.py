@@ -27,10 +27,11 @@ GENERATED: Final = frozenset({"__pycache__", "gen", "tests", ".mypy_cache", ".py
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """`registry`/NAME:`version` is the image of each service and of the gateway; of the other two the full names."""
+    """`registry`/NAME:`version` is the image of each service and of the gateway; of the other three the full names."""
 
     registry: str
     version: str
+    base: str
     postgres: str
     rabbitmq: str
 
@@ -84,6 +85,7 @@ def images() -> Images:
     found = Images(
         registry=registry,
         version=f"e2e-{digest()}",
+        base=os.environ.get("BASE") or f"{registry}/base",
         postgres=_server_image("POSTGRES_IMAGE", "postgres:17", f"{registry}/postgres:standin"),
         rabbitmq=_server_image("RABBITMQ_IMAGE", "rabbitmq:4", f"{registry}/rabbitmq:standin"),
     )
@@ -123,7 +125,7 @@ def _version() -> str:
 
 def digest() -> str:
     """12 characters that are others when what the images are made of is another."""
-    found = hashlib.sha256()
+    found = hashlib.sha256(os.environ.get("BASE", "").encode())
     for source in SOURCES:
         top = ROOT / source
         for path in sorted([top] if top.is_file() else top.rglob("*")):
