@@ -118,11 +118,11 @@ def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources of the previous release with the migrations of this one: what it does on the schema to come."""
     if not (ROOT / ".git").exists():
-        pytest.skip("no clone but a copy without history: migrations are checked, the previous release is not run")
+        pytest.skip("a copy without history: migrations are checked without the previous release")
     archived = git("archive", PREVIOUS["release"])
-    if archived.returncode and git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
-        pytest.skip("a shallow clone: migrations are checked, the previous release is not run")
-    assert archived.returncode == 0, f"services/previous.toml: {archived.stderr.decode()}"
+    if archived.returncode:
+        reason = f"this clone's history does not reach to {PREVIOUS['release']}; migrations are checked without it"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     folder = tmp_path_factory.mktemp("previous")
     with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as sources:
         sources.extractall(folder, filter="data")
